@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.label import Label
-from fedsov.model.encoder import Column, Encoder, Unseen
+from fedsov.model.encoder import InputColumn, Encoder, Unseen
 from fedsov.model.signature import DESCRIPTION, GRAPH, Signature
 from fedsov.storage.bounded_files import parsed_json
 
@@ -48,7 +48,7 @@ class Predictor:
         self.words, self.meaning = signature.words, signature.meaning
         self.features = signature.features
         self._encoder = Encoder(signature.features, unseen=unseen)
-        self.columns: tuple[Column, ...] = self._encoder.columns
+        self.columns: tuple[InputColumn, ...] = self._encoder.columns
         self.n_inputs = self._encoder.inputs
         self.encode, self.encode_rows = self._encoder.encode, self._encoder.encode_rows
         self.encode_numbers, self.encode_finite = self._encoder.encode_numbers, self._encoder.encode_finite

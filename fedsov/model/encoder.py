@@ -48,7 +48,7 @@ class ColumnRefused(InputError):
         self.column = column
 
 
-class Column(NamedTuple):
+class InputColumn(NamedTuple):
     """A column that a model asks for: its name, ``numeric`` or ``categorical``, and the levels that it knows."""
 
     name: str
@@ -65,9 +65,9 @@ class Encoder:
     """
 
     def __init__(self, features: Features, *, unseen: Unseen = "refuse") -> None:
-        self.columns: tuple[Column, ...] = (
-            *(Column(name, "numeric") for name, _, _ in features.numeric),
-            *(Column(name, "categorical", levels) for name, levels in features.levels),
+        self.columns: tuple[InputColumn, ...] = (
+            *(InputColumn(name, "numeric") for name, _, _ in features.numeric),
+            *(InputColumn(name, "categorical", levels) for name, levels in features.levels),
         )
         self.inputs = features.inputs
         self._names = frozenset(column.name for column in self.columns)

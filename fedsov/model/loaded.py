@@ -14,7 +14,7 @@ import numpy as np
 from fedsov.errors import InputError, counted
 from fedsov.label import Label
 from fedsov.model import network
-from fedsov.model.encoder import Column, ColumnRefused, Encoder, Unseen
+from fedsov.model.encoder import InputColumn, ColumnRefused, Encoder, Unseen
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 
@@ -57,7 +57,7 @@ class LoadedModel:
         return self.saved.label
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[InputColumn, ...]:
         """What it reads, those of numbers first, each with the levels that it knows."""
         return self._encoder.columns
 

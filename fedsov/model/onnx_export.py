@@ -149,7 +149,8 @@ def _traced(saved: SavedModel, module: nn.Module) -> bytes:
                 output_names=[OUTPUTS],
                 verbose=False,
             )
-        assert program is not None  # what is written to no file is given back
+        if program is None:
+            raise TypeError("torch gave no program back")
         return _without_notes(program.model_proto)
     except Exception as error:  # boundary: torch's exporter raises what it likes, and a module may be somebody's own
         what = "" if is_shipped(saved.network.name) else f"; {MODULE_OF_ONES_OWN}"

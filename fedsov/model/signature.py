@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsov.model.encoder import Column, Encoder
+from fedsov.model.encoder import InputColumn, Encoder
 from fedsov.model.features import Features
 from fedsov.model.targets import TargetRule
 
@@ -41,7 +41,7 @@ class Signature:
         return Signature(Features.from_json(description["features"]), TargetRule.from_json(description["target"]))
 
     @property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[InputColumn, ...]:
         """The columns of a question, those of numbers first."""
         return Encoder(self.features).columns
 

@@ -56,8 +56,8 @@ def load(region: str, model: str, *, workspace: str | Path = ".fedsov", unseen: 
         CheckpointDamaged, WorkspaceUnusable, LedgerBroken: files that were changed, or cannot be used.
     """
     root = Path(workspace)
-    found = found_for(root, region, model)
-    return LoadedModel(*brought(root, region, found), unseen=unseen)
+    chosen = found_for(root, region, model)
+    return LoadedModel(*brought(root, region, chosen), unseen=unseen)
 
 
 def found_for(root: Path, region: str, model: str) -> FoundVersion:

@@ -155,14 +155,14 @@ def predict(
         raise InputError(f"{rows} does not exist; give a file of rows: CSV, Parquet, JSON lines, Arrow IPC or Excel")
     if out.resolve() == rows.resolve():
         raise ConfigurationError(f"--out {out} is the file of rows itself; name another")
-    found = found_for(root, region, model)
-    saved, parameters = brought(root, region, found)
+    chosen = found_for(root, region, model)
+    saved, parameters = brought(root, region, chosen)
     own, codes, folder = _admitted(root, region, saved)
     asked = _asked(own, saved, rows, codes, asking)
     with tempfile.TemporaryFile(dir=folder) as file, opened(asked) as source, _bench(saved, root) as bench:
         work = _Answering(saved, parameters, bench, asking.unseen, progress or (lambda line: None))
         work.through(source, PredictionFile(file, out.suffix, saved.signature.words))
-        done = _predicted(region, found.owner, out, work, source, _digest(file))
+        done = _predicted(region, chosen.owner, out, work, source, _digest(file))
         _record(root, done, saved, source, by=asking.by or user())
         _publish(file, done)
     return done
@@ -219,7 +219,7 @@ class _Answering:
     def through(self, source: AskedFile, into: PredictionFile) -> None:
         """Answers all rows. Raises InputError for none, and ColumnRefused where levels are unknown and that is refused:
         with how many rows there are of each such column in the whole file."""
-        said = time.monotonic()
+        last_line = time.monotonic()
         for batch in source.batches():
             self.unseen.update(self._encoder.unseen(batch.columns))
             self.rows += len(batch)
@@ -228,9 +228,9 @@ class _Answering:
             if self._unseen == "allow" or not self.unseen:
                 inputs = self._encoder.encode(batch.columns)
                 into.add(batch.kept, self._bench.do(AnswerRows(self.saved, self._parameters, inputs)))
-            if time.monotonic() - said >= EVERY:
+            if time.monotonic() - last_line >= EVERY:
                 self._progress(f"predict: {self.rows:,} rows so far")
-                said = time.monotonic()
+                last_line = time.monotonic()
         if not self.rows:
             raise InputError("the file has a header but no rows; give one with rows")
         if self._unseen == "refuse" and self.unseen:
@@ -325,9 +325,9 @@ def _publish(file: BinaryIO, done: Predicted) -> None:
     aside = beside(done.out)
     try:
         if done.sidecar is not None:
-            told = {"file": done.out.name, "sha256": done.sha256, "label": done.label.to_json()}
-            told |= {key: value for key, value in done.to_json().items() if key in _TOLD_BESIDE}
-            write_file(done.sidecar, json.dumps(told, indent=1).encode())
+            label_file = {"file": done.out.name, "sha256": done.sha256, "label": done.label.to_json()}
+            label_file |= {key: value for key, value in done.to_json().items() if key in _TOLD_BESIDE}
+            write_file(done.sidecar, json.dumps(label_file, indent=1).encode())
         file.seek(0)
         create_private_file(aside)
         with aside.open("wb") as target:

@@ -23,7 +23,7 @@ from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.errors import InputError, counted
 from fedsov.jurisdiction import Atlas
 from fedsov.label import Label, join
-from fedsov.model.encoder import Column, ColumnRefused
+from fedsov.model.encoder import InputColumn, ColumnRefused
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules, classify
 from fedsov.partition.columns.places import Column as JurisdictionColumn
@@ -64,7 +64,7 @@ class RowsAsked:
     """
 
     path: Path
-    columns: tuple[Column, ...]
+    columns: tuple[InputColumn, ...]
     target: TargetRule
     dataset: str
     description: Description
@@ -159,11 +159,11 @@ class AskedFile:
             )
         codes = self._codes(table, before)
         watched = {rule.column for rule in self._spec.classify.restrictions if rule.column in table.column_names}
-        told = [objects(table.column(name)).tolist() for name in sorted(watched)]
+        values_of_rules = [objects(table.column(name)).tolist() for name in sorted(watched)]
         stored = [*(column.name for column in self._asked.columns), *self._asked.keep]
         labels = (
             classify(code, stored, dict(zip(sorted(watched), values, strict=True)), self._spec.classify)
-            for code, *values in set(zip(codes, *told, strict=True))
+            for code, *values in set(zip(codes, *values_of_rules, strict=True))
         )
         return AskedBatch(columns, table.select(list(self._asked.keep)), join(labels), Counter(codes))
 
@@ -210,19 +210,19 @@ def opened(asked: RowsAsked) -> Iterator[AskedFile]:
 
 def _spec(asked: RowsAsked) -> DatasetSpec:
     """The description of the data set, for a file that need not have all of its columns."""
-    said = asked.description
-    rules = {name: said[name] for name in LABELLING if name in said}
+    description = asked.description
+    rules = {name: description[name] for name in LABELLING if name in description}
     return DatasetSpec(
         name=asked.dataset or "rows",
         target=asked.target,
-        jurisdiction=str(said.get("jurisdiction") or _NO_COLUMN),
+        jurisdiction=str(description.get("jurisdiction") or _NO_COLUMN),
         path=asked.path,
-        csv=CsvFormat.from_settings(said.get("csv")),
-        aliases=dict(said.get("aliases") or {}),
-        within=said.get("within"),
+        csv=CsvFormat.from_settings(description.get("csv")),
+        aliases=dict(description.get("aliases") or {}),
+        within=description.get("within"),
         kinds={column.name: "categorical" for column in asked.columns if column.kind == TEXT},
         classify=ClassifyRules.from_settings(rules),
-        nonfinite=said.get("nonfinite", "refuse"),
+        nonfinite=description.get("nonfinite", "refuse"),
     )
 
 
