@@ -1,9 +1,9 @@
 """What the log of requests costs on this machine: a line put and written, a log verified, one person erased.
 
 Lines are as an endpoint has them: 30 columns as JSON, one prediction. *Put* is what a request waits for; *write* is the
-processor's time of the log's own thread for a line, which shares the interpreter with the endpoint. Both come from
-batches of 20 ms with pauses between, as of 20,000 requests a second. An erasure is of one person among so many, while the
-log is open. Figures are medians over repeats; the load is that of the last minute.
+processor's time of the log's own thread for a line, which shares the interpreter with the endpoint. Both come of
+batches of 20 ms with pauses between, as of 20,000 requests a second. An erasure is of one person among so many, while
+the log is open. Figures are medians over repeats; the load is that of the last minute.
 """
 
 from __future__ import annotations

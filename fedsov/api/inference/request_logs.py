@@ -9,12 +9,12 @@ that is decided, and in the region's ledger, before a line is opened.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,12 @@ class Wanted:
     def chosen(self, lines: Iterable[ReadLine]) -> list[ReadLine]:
         """Of these lines, in the order of their time."""
         own = (read for read in lines if self.model in (None, read.line.model) and read.line.at >= (self.since or 0))
-        ordered = sorted(own, key=lambda read: read.line.at)
-        return list(deque(ordered, maxlen=self.last))
+        newest = own if self.last is None else nlargest(self.last, own, key=_moment)
+        return sorted(newest, key=_moment)
+
+
+def _moment(read: ReadLine) -> float:
+    return read.line.at
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The segment that is being written, and the chain of one worker that it ends.
 
     worker, lock = take_worker(folder)                 # one chain has one writer at a time
-    tip = resume(folder, worker)                       # cuts what a killed writer left unfinished
+    tip, torn = resume(folder, worker)                 # what a killed writer left unfinished is noted, then cut
     segment = begin(folder, tip, secrets, region)
     segment.append(batch, lines=3)
     segment.sync()
@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,6 @@ class Tip:
         batches: of the newest segment.
         lines: of all segments.
         moment: of the last batch, milliseconds since 1970.
-        torn: what was cut off its end, for the ledger; empty where nothing was.
     """
 
     worker: int
@@ -69,7 +68,6 @@ class Tip:
     batches: int = 0
     lines: int = 0
     moment: int = 0
-    torn: tuple[tuple[str, Any], ...] = ()
 
 
 def take_worker(folder: Path) -> tuple[int, int]:
@@ -113,41 +111,51 @@ def free_worker(folder: Path, worker: int) -> Iterator[bool]:
         os.close(lock)
 
 
-def resume(folder: Path, worker: int) -> Tip:
-    """How far a worker's chain has come, once what is unfinished at its end is cut off.
+@dataclass(frozen=True, slots=True)
+class TornEnd:
+    """What does not end in a whole batch: of a segment from a place on; of the first byte on, its header too."""
 
-    Raises OSError, WorkspaceUnusable.
-    """
+    path: Path
+    at: int
+    content: bytes = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the ledger."""
+        digest = hashlib.sha256(self.content).hexdigest()
+        return {"file": self.path.name, "at": self.at, "bytes": len(self.content), "sha256": digest}
+
+    def cut(self) -> None:
+        """Moves it beside its segment. Raises OSError, WorkspaceUnusable."""
+        write_file(self.path.with_suffix(f".{self.at}.torn"), self.content)
+        if self.at:
+            _truncate(self.path, self.at)
+        else:
+            self.path.unlink()
+
+
+def resume(folder: Path, worker: int) -> tuple[Tip, list[TornEnd]]:
+    """How far a worker's chain has come, and what at its end is to be noted and then cut. Raises OSError."""
     own = [(name.number, path) for name, path in segments_in(folder).items() if name.worker == worker]
-    torn: tuple[tuple[str, Any], ...] = ()
+    torn = list[TornEnd]()
     for number, path in reversed(own):
         content = path.read_bytes()
         try:
             header, head, at = read_header(content)
         except SegmentDamaged:  # killed before it was begun; the one before goes on
-            torn += _cut(path, content, 0)
-            path.unlink()
+            torn.append(TornEnd(path, 0, content))
             continue
-        tip = Tip(worker, number, head.hex(), 0, header.lines, 0, torn)
+        tip = Tip(worker, number, head.hex(), 0, header.lines)
         try:
             for batch in batches_of(content, head, at):
                 at, moment = batch.end, max(tip.moment, batch.moment)
                 tip = replace(tip, head=batch.head.hex(), batches=batch.number, lines=tip.lines + batch.lines)
                 tip = replace(tip, moment=moment)
         except SegmentDamaged as damaged:
-            return replace(tip, torn=(*torn, *_cut(path, content, damaged.start)))
+            return tip, [*torn, TornEnd(path, damaged.start, content[damaged.start :])]
         if at < len(content):  # zeros that were set aside
             _truncate(path, at)
-        return tip
-    return Tip(worker, torn=torn)
-
-
-def _cut(path: Path, content: bytes, at: int) -> tuple[tuple[str, Any], ...]:
-    """Moves the end of a file aside, and says what it was."""
-    end = content[at:]
-    write_file(path.with_suffix(f".{at}.torn"), end)
-    _truncate(path, at)
-    return (("torn", {"file": path.name, "at": at, "bytes": len(end), "sha256": hashlib.sha256(end).hexdigest()}),)
+        return tip, torn
+    return Tip(worker), torn
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -112,8 +112,9 @@ def end_idle(folder: Path, secrets: LogSecrets, *, days: int, now: float) -> lis
         if not is_past or is_written(folder, worker):
             continue
         with free_worker(folder, worker) as is_free:
-            if is_free:
-                begin(folder, resume(folder, worker), secrets, secrets.region).close()
+            reached, torn = resume(folder, worker) if is_free else (None, [])
+            if reached is not None and not torn:
+                begin(folder, reached, secrets, secrets.region).close()
                 ended.append(worker)
     return ended
 

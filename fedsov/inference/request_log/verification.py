@@ -119,7 +119,7 @@ class _ChainCheck:
     def __init__(self, folder: Path, worker: int, noted: NotedHeads, secrets: LogSecrets | None) -> None:
         self.worker, self.faults, self.remarks, self.keys = worker, list[str](), list[str](), set[int]()
         self._folder, self._noted, self._secrets = folder, noted, secrets
-        self._read = self._batches = self._segments = self._unnoted = self._moment = 0
+        self._read = self._batches = self._segments = self._unnoted = self._moment = self._without_content = 0
         removed = noted.removed.get(worker)
         self._removed = 0 if removed is None else removed.lines
         self._first = 1 if removed is None else removed.segment + 1
@@ -146,6 +146,11 @@ class _ChainCheck:
                 noted = ", and the ledger notes it" if name in self._noted.heads else ""
                 self._fault(f"{name} ({name.file}) is missing{noted}; {MEND}")
                 self._head = self._lines = None
+        if self._without_content:
+            self.remarks.append(
+                f"worker {self.worker}: {counted(self._without_content, 'line')} written while the disk was full, "
+                "without person, request and answer"
+            )
         if self._unnoted:
             self.remarks.append(
                 f"worker {self.worker}: the last {counted(self._unnoted, 'batch', 'batches')} are not noted in the "
@@ -217,9 +222,7 @@ class _ChainCheck:
         if batch.flags & CLOCK_BACK or batch.moment < self._moment:
             self.remarks.append(f"{name}, batch {batch.number}: the clock had stepped back when it was written")
         if batch.flags & SPACE_SET_ASIDE:
-            self.remarks.append(
-                f"{name}, batch {batch.number}: the disk was full; {counted(batch.lines, 'line')} without content"
-            )
+            self._without_content += batch.lines
         self._moment = batch.moment
         if cipher is None:
             return

@@ -55,20 +55,31 @@ class WorkerChain:
         self._place, self._settings = place, settings
         make_private_folder(place.folder)
         self._secrets, self._secrets_state = LogSecrets.open(place.folder, place.keys()), self._state_of_secrets()
-        self.worker, self._lock = take_worker(place.folder)
+        self._refused_secrets: tuple[int, int] | None = None
         self.lines = self.batches = self.unnoted = 0
+        self._unsaid: list[Mapping[str, Any]] = []
+        self._noted = self._looked = self._tried = time.monotonic()
+        self.worker, self._lock = take_worker(place.folder)
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._lock)  # the chain is free again
+            raise
+
+    def _begin(self) -> None:
+        """Goes on with the chain that was taken, once the ledger notes it."""
+        place, settings = self._place, self._settings
         self._aside = SpaceSetAside.of(place.folder, self.worker, settings.reserve_bytes)
         if settings.on_full_disk == WITHOUT_SUBJECTS:
             self._aside.prepare()
         self._subjects = SubjectKeys.open(place.folder, self._secrets)
         self._sealer = LineSealer(self._subjects, place.homes)
-        self._unsaid: list[Mapping[str, Any]] = []
-        self._noted = self._looked = self._tried = time.monotonic()
-        tip = resume(place.folder, self.worker)
-        self._segment = begin(place.folder, tip, self._secrets, place.region)
-        for name, what in tip.torn:
-            place.note(note_of(head_notes.TORN, tip, **{name: what}))
+        tip, torn = resume(place.folder, self.worker)
+        for end in torn:
+            place.note(note_of(head_notes.TORN, tip, torn=end.to_json()))
+            end.cut()
         place.note(note_of(head_notes.STARTED, tip))
+        self._segment = begin(place.folder, tip, self._secrets, place.region)
 
     @property
     def is_without_content(self) -> bool:
@@ -188,7 +199,8 @@ class WorkerChain:
 
     def _renew(self) -> None:
         """Takes the log's secrets anew where the region's keys were rotated."""
-        if (state := self._state_of_secrets()) == self._secrets_state:
+        state = self._state_of_secrets()
+        if state in (self._secrets_state, self._refused_secrets):
             return
         try:
             self._secrets = LogSecrets.open(self._place.folder, self._place.keys(), makes=False)
@@ -197,7 +209,10 @@ class WorkerChain:
             self._sealer.renew(self._subjects)
             self._secrets_state = state
         except (FedsovError, OSError) as fault:
-            _LOG.error("the log of requests goes on with its former keys: %s", fault)
+            self._refused_secrets = state
+            _LOG.error(
+                "the log of requests goes on with its former keys: %s; it takes new ones at its next start", fault
+            )
 
     def _state_of_secrets(self) -> tuple[int, int]:
         try:

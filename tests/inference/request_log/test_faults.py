@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fedsov.errors import LedgerBroken, LogFull
-from fedsov.inference.request_log import RequestLog
+from fedsov.inference.request_log import LogSettings, RequestLog
 from fedsov.inference.request_log import open_segment as segments_module
 from fedsov.inference.request_log.head_notes import NotedHeads
 from fedsov.inference.request_log.lines import DISK_FULL, PLAIN
@@ -163,7 +164,8 @@ def test_on_a_full_disk_lines_go_on_without_content_and_are_whole_again_with_roo
     assert (stored["r-10"].content, stored["r-10"].key) == (b"", 0)
     verified = checked(world)
     assert not verified.faults
-    assert sum("the disk was full" in remark for remark in verified.remarks) == 2
+    (full,) = [remark for remark in verified.remarks if "the disk was full" in remark]
+    assert full.startswith("worker 0: 2 lines written while")
     assert [event for event in world.events() if "disk" in event or "space" in event] == ["disk_full", "space_again"]
 
 
@@ -282,3 +284,110 @@ def test_lines_that_wait_are_written_when_a_program_ends_without_closing(world: 
     )
     subprocess.run([sys.executable, "-c", program, str(world.folder)], check=True)
     assert [each.request_id for each in world.stored()] == ["r-1"]
+
+
+def test_a_torn_end_is_noted_before_it_is_cut_and_cut_by_the_next_start_where_that_failed(world: World) -> None:
+    log = world.open()
+    log.put(line(1))
+    log.close()
+    (path,) = segments_in(world.requests).values()
+    os.truncate(path, path.stat().st_size - 7)
+    torn = path.read_bytes()
+    refused = World(world.folder)
+    place = refused.place
+
+    def note(content: Any) -> None:
+        raise LedgerBroken("the ledger is on a full disk")
+
+    with pytest.raises(LedgerBroken):
+        RequestLog.open(replace(place, note=note), LogSettings())
+    assert path.read_bytes() == torn
+    again = World(world.folder)
+    again.open().close()
+    assert again.events() == ["torn", "started"]
+    assert {name.worker for name in segments_in(world.requests)} == {0}, "the chain that was refused is free again"
+
+
+def test_a_disk_that_is_too_slow_refuses_requests_before_memory_is_full(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, waits = world.open(most_waiting=10_000), threading.Event()
+    monkeypatch.setattr(segments_module.os, "fdatasync", lambda descriptor: waits.wait(10))
+    taken, refusal = 0, ""
+    while not refusal and taken < 1000:
+        try:
+            log.put(line(taken, body=bytes(1000)))
+            taken += 1
+        except LogFull as full:
+            refusal = str(full)
+    assert "the disk is too slow" in refusal and taken < 30
+    waits.set()
+    log.close()
+    assert len(list(world.stored())) == taken
+
+
+def test_a_disk_that_answers_with_an_error_refuses_and_goes_on_where_it_left_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = world.open()
+    log.put(line(1))
+    written(log, 1)
+    faults, told = list[LogFull | None](), threading.Event()
+
+    def broken(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segments_module.os, "fdatasync", broken)
+        log.put(line(2), lambda fault: (faults.append(fault), told.set()))  # type: ignore[func-returns-value]
+        assert told.wait(5)
+    time.sleep(0.3)
+    log.put(line(3))
+    log.close()
+    assert "Input/output error" in str(faults[0])
+    assert [each.request_id for each in world.stored()] == ["r-1", "r-3"]
+    assert not checked(world).faults
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a disk of its own is mounted by root alone; CI's container is root")
+def test_a_disk_that_is_really_full_loses_no_answered_line(world: World, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("this container may not mount a disk; it runs where it may")
+    try:
+        small = World(disk)
+        log = small.open(durable="before_answer", on_full_disk="without_subjects", reserve_bytes=100_000)
+        answered, refused = set[str](), list[str]()
+        for number in range(2000):
+            told, faults = threading.Event(), list[LogFull | None]()
+            with suppress(LogFull):
+                log.put(line(number, subject=f"X{number % 3}", body=os.urandom(900)),
+                        lambda fault: (faults.append(fault), told.set()))  # type: ignore[func-returns-value]  # noqa: B023  # fmt: skip
+                told.wait(5)
+            (answered.add if faults == [None] else refused.append)(f"r-{number}")
+            if len(refused) > 3:
+                break
+        log.close()
+        logged = {each.request_id: each.how for each in small.stored()}
+        assert answered == set(logged)
+        assert DISK_FULL in logged.values() and refused
+        assert not checked(small).faults
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.long
+def test_a_writer_that_is_killed_many_times_under_rotation_and_erasure_loses_nothing(world: World) -> None:
+    chance, answered = random.Random(18), set[str]()
+    keys = world.keys
+    for round_number in range(40):
+        numbers = lines_of_a_killed(WRITER, str(world.folder), chance=chance)
+        answered |= {f"r-{number.strip()}" for number in numbers}
+        if round_number % 8 == 7:
+            renew(world.requests, rotation.rotate(KeySettings("DE", world.folder)))
+        world.open().close()
+        assert answered <= {each.request_id for each in world.stored()}
+        assert not checked(world).faults
+    assert keys.region == "DE"
