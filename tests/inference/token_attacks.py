@@ -65,7 +65,7 @@ class TokenWorld:
             {"keys": [first | used | {"kid": KEY, "alg": "RS256"}, second | used | {"kid": "e1", "alg": "ES256"}]}
         ).encode()
 
-    def issuers(self, jwks: str = "jwks.json") -> str:
+    def issuers(self, jwks: str = "jwks.json", *, leeway: int = 0) -> str:
         """The table of issuers, as YAML."""
         plain = {
             "issuer": self.issuer,
@@ -74,7 +74,7 @@ class TokenWorld:
             "algorithms": ["RS256", "ES256"],
             "longest_lifetime": LONGEST_LIFETIME,
         }
-        return json.dumps({"leeway": 0, "issuers": [plain]})
+        return json.dumps({"leeway": leeway, "issuers": [plain]})
 
     def claims(self, jurisdiction: Any = "DE", **changes: Any) -> dict[str, Any]:
         """What a true token says, but for the changes; None takes a claim away."""

@@ -42,6 +42,8 @@ from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
+_REGISTER_OF_A_RUN = "border.evidence, or --evidence FILE"
+"""What the border calls a register that nobody named; here the table names it."""
 LISTEN = Address("127.0.0.1", 8440)
 """Where a gateway of a workspace listens unless told otherwise."""
 
@@ -147,7 +149,8 @@ def _permitted(written: TableFile, bundle: Bundle, today: date) -> tuple[dict[st
             return True  # nothing crosses a border
         decision = decide(_crossing(written, region, code, today), bundle, register, today)
         if not isinstance(decision, Permit):
-            left_out[f"{code} by {region.name}"] = f"{decision.reason} {decision.remedy}".strip()
+            why = f"{decision.reason} {decision.remedy}".strip()
+            left_out[f"{code} by {region.name}"] = why.replace(_REGISTER_OF_A_RUN, "`evidence` of the table")
         return isinstance(decision, Permit)
 
     regions = {}

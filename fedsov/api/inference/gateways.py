@@ -132,6 +132,7 @@ def follow(
     """
     source = read_gateway(workspace, table, date.today(), listen=listen)
     sources, seen = KeySources(source.table.issuers), None
+    say(f"{kind} in {folder} follows {table or workspace} until Ctrl-C")
     while True:
         now = _seen(source, sources)
         if now != seen:
@@ -154,8 +155,7 @@ def _sources(before: KeySources, table: GatewayTable) -> KeySources:
 def _seen(source: GatewaySource, sources: KeySources) -> Any:
     """What `follow` looks at: each file of the table, the issuers' keys, and the day."""
     files = {path: path.stat().st_mtime_ns if path.exists() else None for path in source.files}
-    keys = {name: frozenset(keys.keys.items()) for name, keys in sources.look().items()}
-    return date.today(), files, {name: sorted(key_id for key_id, _ in listed) for name, listed in keys.items()}
+    return date.today(), files, {name: dict(keys.keys) for name, keys in sources.look().items()}
 
 
 def _take(kind: str, folder: Path, source: GatewaySource, sources: KeySources, pid_file: Path | None, say: Say) -> None:

@@ -194,14 +194,15 @@ def _of_issuer(place: int, issuer: Issuer, keys: Keys, table: GatewayTable, fold
 
 
 def _routed(folder: Path, leeway: int) -> list[str]:
-    left = "{ var(txn.exp),sub(txn.now) -m int gt"
+    # a match takes no number below 0: "gt -5" matches nothing
+    living = f"{{ var(txn.exp),add({leeway}),sub(txn.now) -m int gt 0 }}"
     begins = f"{{ var(txn.nbf),sub(txn.now) -m int gt {leeway} }}"
     odd = "{ var(txn.nbf_any) -m found } !{ var(txn.nbf) -m found }"
     unsigned = "the token is not signed by a key of an issuer in the table"
     return [
         f"  {_answer(401, unsigned)} unless {{ var(txn.verified) -m int 1 }}",
         f"  {_answer(401, 'the token is for another audience')} unless {{ var(txn.ours) -m bool }}",
-        f"  {_answer(401, 'the token has expired, or does not say when it ends')} unless {left} {-leeway} }}",
+        f"  {_answer(401, 'the token has expired, or does not say when it ends')} unless {living}",
         f"  {_answer(401, 'the token lives longer than its issuer may allow')} unless {{ var(txn.brief) -m bool }}",
         f"  {_answer(401, 'the token is not valid yet')} if {begins} or {odd}",
         f"  http-request set-var(txn.chain) var(txn.code),map({folder}/chains.map)",

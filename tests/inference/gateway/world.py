@@ -140,7 +140,7 @@ class GatewayWorld:
         tokens = TokenWorld.new()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "jwks.json").write_bytes(tokens.jwks())
-        (folder / "issuers.yaml").write_text(tokens.issuers())
+        (folder / "issuers.yaml").write_text(tokens.issuers(leeway=5))
         return GatewayWorld(folder, tokens, {name: SmallRegion(name).start() for name in OWN})
 
     def table(self, port: int, **changes) -> GatewayTable:
