@@ -11,7 +11,6 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from fedsov.inference.bodies import JSON
@@ -26,6 +25,25 @@ RETRY_AFTER = 1
 LOOK = 0.1
 """Seconds between two looks at what waits too long."""
 BUSY = "too many bytes are being received; send again later"
+
+REASONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    451: "Unavailable For Legal Reasons",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+"""The phrase of each status in an answer's first line."""
 
 
 class Refused(Exception):
@@ -191,7 +209,8 @@ def response(refusal: Refused, request_id: str) -> bytes:
     """A refusal as a whole HTTP/1.1 answer."""
     headers, body = refusal_of(refusal, request_id)
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (refusal.status, HTTPStatus(refusal.status).phrase.encode(), lines, body)
+    reason = REASONS.get(refusal.status, "Refused").encode()
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (refusal.status, reason, lines, body)
 
 
 def refusal_of(refusal: Refused, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
