@@ -33,8 +33,8 @@ class PredictArguments(Arguments):
         ),
     ] = "refuse"
     keep: Annotated[
-        list[str] | None, typer.Option("--keep", metavar="COLUMN", help="A column of ROWS that goes along; repeatable.")
-    ] = None
+        str, typer.Option("--keep", metavar="A,B", help="Columns of ROWS that go along into FILE, by commas.")
+    ] = ""
     by: By = ""
     quiet: Quiet = False
 
@@ -59,7 +59,12 @@ def predict(arguments: PredictArguments) -> None:
     from fedsov.api.inference.predict import Asking
     from fedsov.api.inference.predict import predict as answered
 
-    asking = Asking(arguments.jurisdiction, _policy(arguments.unseen), tuple(arguments.keep or ()), arguments.by)
+    asking = Asking(
+        arguments.jurisdiction,
+        _policy(arguments.unseen),
+        words_of(arguments.keep),
+        arguments.by,
+    )
     done = answered(
         arguments.workspace,
         arguments.region,

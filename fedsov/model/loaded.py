@@ -14,7 +14,7 @@ import numpy as np
 from fedsov.errors import InputError, counted
 from fedsov.label import Label
 from fedsov.model import network
-from fedsov.model.encoder import InputColumn, ColumnRefused, Encoder, Unseen
+from fedsov.model.encoder import ColumnRefused, Encoder, InputColumn, Unseen
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fedsov.model.encoder import InputColumn, Encoder
+from fedsov.model.encoder import Encoder, InputColumn
 from fedsov.model.features import Features
 from fedsov.model.targets import TargetRule
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fedsov import load
 from fedsov.api import train
 from fedsov.api.result import RunResult
 from fedsov.config.hydra_compose import compose, config_dir
@@ -13,7 +14,10 @@ from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.hub.gated_grid import GatedGrid
 from fedsov.ledger.ledger import Ledger
+from fedsov.model.loaded import LoadedModel
+from fedsov.model.saved import read
 from fedsov.region.outbound import Outbound
+from fedsov.registry.lookup import listed
 from fedsov.runtimes import DEFAULT, RUNTIMES, kind_in, open_runtime
 from fedsov.storage.workspace import Workspace
 from tests.runtimes.deployment.hub_side import trial_of
@@ -114,6 +118,19 @@ def test_every_runtime_registers_the_models_of_the_hub_and_of_each_region(result
         "DE": [("people-de", 1)],
         "FR": [("people-fr", 1)],
     }
+
+
+def test_every_registered_model_is_loaded_and_answers_the_same_under_every_runtime(result: RunResult) -> None:
+    rows, answers = {"age": [30.0, None], "visits": [1.0, 9.0]}, {}
+    for region in ("DE", "FR"):
+        model = load(region, f"people-{region.lower()}@candidate", workspace=result.workspace)
+        assert (model.version, model.saved.run, model.label.origins) == (1, result.run, {"DE", "FR"})
+        answers[region] = model.predict(rows)["probability"].tolist()
+    (hubs,) = listed(Workspace(result.workspace).hub)
+    answers["hub"] = LoadedModel(*read(hubs.folder)).predict(rows)["probability"].tolist()
+    for version in (hubs, *listed(Workspace(result.workspace).region("DE"))):
+        assert (version.folder / "MLmodel").is_file() and "candidate" in version.aliases
+    assert answers == _first.setdefault("answers", answers)  # type: ignore[arg-type, comparison-overlap]
 
 
 def test_a_runtime_has_neither_gate() -> None:
