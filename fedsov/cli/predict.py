@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Quiet, print_shown, progress
+from fedsov.cli.arguments import Arguments, By, Quiet, comma_list, print_shown, progress
 from fedsov.cli.declaration import command, command_app
 
 app = command_app()
@@ -62,7 +62,7 @@ def predict(arguments: PredictArguments) -> None:
     asking = Asking(
         arguments.jurisdiction,
         _policy(arguments.unseen),
-        words_of(arguments.keep),
+        comma_list(arguments.keep),
         arguments.by,
     )
     done = answered(
