@@ -10,7 +10,7 @@ import typer
 
 from fedsov.cli.arguments import Arguments, By, RegionName, print_json, print_line, print_shown, require_options
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import RequestLogBroken, counted
+from fedsov.errors import RequestLogBroken, counted, printable
 from fedsov.keys.principals import OWNER
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _print_line(read: ReadLine, *, with_content: bool) -> None:
     )
     print_line("  ".join((*head, *beside)))
     if "body" in plain:
-        print_line(f"    {plain['subject'] or 'nobody named'}: {plain['body']} -> {plain['answer']}")
+        print_line(printable(f"    {plain['subject'] or 'nobody named'}: {plain['body']} -> {plain['answer']}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

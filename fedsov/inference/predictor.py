@@ -20,7 +20,7 @@ import onnxruntime as ort
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.label import Label
-from fedsov.model.encoder import InputColumn, Encoder, Unseen
+from fedsov.model.encoder import Encoder, InputColumn, Unseen
 from fedsov.model.signature import DESCRIPTION, GRAPH, Signature
 from fedsov.storage.bounded_files import parsed_json
 

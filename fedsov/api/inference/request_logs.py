@@ -10,7 +10,7 @@ that is decided, and in the region's ledger, before a line is opened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -233,12 +233,11 @@ def plain_line(read: ReadLine, *, with_content: bool) -> dict[str, Any]:
 
 
 def _text(content: bytes) -> str:
-    """JSON as it is, any other bytes in hexadecimal."""
-    with suppress(UnicodeDecodeError):
-        text = content.decode()
-        if text.isprintable():
-            return text
-    return content.hex()
+    """Text as it is, any other bytes in hexadecimal."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.hex()
 
 
 def _ledger(root: Path, name: str) -> Ledger:

@@ -25,7 +25,8 @@ PLAIN, BY_SUBJECT, FOR_HOME, ERASED, DISK_FULL = range(5)
 """How a line's content lies: as it is, sealed by a person's key, sealed for another region, left out because the person
 was erased, left out because the disk was full."""
 WITHHELD: Mapping[int, str] = {ERASED: "erased", DISK_FULL: "disk_full"}
-LARGEST_ID = 255
+LARGEST_ID, LARGEST_SUBJECT, LARGEST_CONTENT = 255, 10_000, 2**27
+"""Letters of a request's id and of a person's name, bytes of body and answer: more is not logged, so not answered."""
 _LENGTH, _HEAD, _CONTENT = struct.Struct("<I"), struct.Struct("<dHBBQI"), struct.Struct("<HI")
 HEAD_BYTES = _HEAD.size
 
@@ -68,6 +69,27 @@ class Line(NamedTuple):
     def words(self) -> tuple[Any, ...]:
         """What many lines share: jurisdiction to `answer_type`, and the host."""
         return (*self[2:9], self.host)
+
+
+def fault_of(line: Line) -> str:
+    """Why a line cannot be logged; "" where it can."""
+    name, subject = line.request_id, line.subject
+    if len(name) > LARGEST_ID or not name.isascii():
+        return f"its id is not ASCII of at most {LARGEST_ID} letters"
+    if len(subject) > LARGEST_SUBJECT or not (subject.isascii() or _is_text(subject)):
+        return f"the person's name is no text of at most {LARGEST_SUBJECT} letters"
+    if len(line.body) + len(line.answer) > LARGEST_CONTENT:
+        return f"body and answer have more than {LARGEST_CONTENT:,} bytes"
+    return ""
+
+
+def _is_text(word: str) -> bool:
+    """Whether it can be written as UTF-8: JSON may bring halves of letters, which cannot."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class StoredLine(NamedTuple):

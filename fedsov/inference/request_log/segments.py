@@ -30,6 +30,7 @@ CLOCK_BACK, SPACE_SET_ASIDE = 1, 2
 """Flags of a batch: the clock showed an earlier time than in the batch before; it was written on a full disk."""
 DIGEST, NONCE, TAG = 32, 12, 16
 LARGEST_HEADER, LARGEST_BATCH = 2**16, 2**28
+MOST_MARKS = 1000
 _MARK = b"FSrq"
 _LENGTH, _FRAME = struct.Struct("<I"), struct.Struct("<4sIIIQI")
 _NAME = re.compile(r"(\d{3,})-(\d{8,})\.segment")
@@ -197,9 +198,13 @@ def walk(content: bytes, head: bytes, start: int) -> Iterator[Batch | SegmentDam
 
 
 def _after(content: bytes, damaged: SegmentDamaged) -> Batch | None:
-    """The next whole batch behind a damaged place: one that follows the digest that stands before it."""
-    at = content.find(_MARK, damaged.start + 1)
-    while at >= 0:
+    """The next whole batch behind a damaged place: one that follows the digest that stands before it.
+
+    It is looked for at so many marks at most: a file full of marks would be hashed without end.
+    """
+    at, tried = content.find(_MARK, damaged.start + 1), 0
+    while at >= 0 and tried < MOST_MARKS:
+        tried += 1
         for before in filter(None, (content[at - DIGEST : at], damaged.head)):
             try:
                 return _batch_at(content, before, at, None)

@@ -65,11 +65,7 @@ class SubjectKeys:
             with suppress(FileExistsError):  # another worker was first
                 create_private_file(path)
         try:
-            database = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-            for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL"):
-                database.execute(f"PRAGMA {pragma}").fetchone()
-            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone():
-                database.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
+            database = _connected(path)
         except sqlite3.DatabaseError as problem:
             raise _broken(path, problem) from problem
         return SubjectKeys(path, secrets, database)
@@ -195,6 +191,25 @@ class SubjectKeys:
         self._database.execute("BEGIN IMMEDIATE")
         with self._database:  # commits, or rolls back
             yield
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    """The database with its tables. Two that begin it at once wait for each other, which SQLite itself does not while
+    the journal's mode changes. Raises sqlite3.DatabaseError."""
+    until = time.monotonic() + WAIT
+    database = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+    while True:
+        try:
+            for pragma in ("secure_delete=ON", "journal_mode=WAL", "synchronous=FULL"):
+                database.execute(f"PRAGMA {pragma}").fetchone()
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone():
+                database.executescript(f"BEGIN IMMEDIATE;{_TABLES}COMMIT;")
+            return database
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                database.close()
+                raise
+            time.sleep(0.01)
 
 
 def _bound(number: int, generation: int) -> bytes:

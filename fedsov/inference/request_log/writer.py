@@ -25,7 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fedsov.errors import LogFull
-from fedsov.inference.request_log.lines import Line
+from fedsov.inference.request_log.lines import Line, fault_of
 from fedsov.inference.request_log.settings import BATCH, LogPlace, LogSettings
 from fedsov.inference.request_log.worker_chain import LOOK, WorkerChain
 
@@ -97,8 +97,10 @@ class RequestLog:
         Args:
             done: told once the line is on the disk (None), or that it will not be (LogFull).
 
-        Raises LogFull where no line can be written now, the disk is too slow, or the log is closed.
+        Raises LogFull where no line can be written now, this one cannot be, the disk is too slow, or the log is closed.
         """
+        if fault := fault_of(line):
+            raise LogFull(f"the request cannot be logged: {fault}")
         if self._fault and (self._kept or time.monotonic() < self._until):
             raise LogFull(self._fault)
         with self._lock:

@@ -106,3 +106,33 @@ def test_a_person_among_ten_thousand_is_erased_within_fifty_milliseconds(world: 
             took.append(time.perf_counter() - start)
     log.close()
     assert sorted(took)[4] < 0.05, took
+
+
+def test_a_key_that_no_line_needs_goes_at_the_second_look_and_who_asks_in_between_has_it_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.open().close()
+    with closing(SubjectKeys.open(world.requests, secrets_of(world))) as keys:
+        before = keys.of(["X1", "X2", "X3"])
+        used = {before["X3"].number}
+        assert keys.forget(used) == 0
+        assert keys.forget(used) == 0, "the same day"
+        assert keys.of(["X2"])["X2"].number == before["X2"].number
+        tomorrow = time.time() + 86_400
+        monkeypatch.setattr("fedsov.inference.request_log.subject_keys.time.time", lambda: tomorrow)
+        assert keys.forget(used) == 1
+        assert [keys.has(f"X{number}") for number in (1, 2, 3)] == [False, True, True]
+        assert keys.opening(before["X1"].number) is None
+
+
+def test_an_erasure_in_one_process_is_seen_by_every_worker(world: World) -> None:
+    logs = [world.open(), world.open()]
+    for number, log in enumerate(logs):
+        log.put(line(number, subject="X1"))
+        while log.state.lines < 1:
+            time.sleep(0.001)
+    erase(world, "X1")
+    for number, log in enumerate(logs, start=2):
+        log.put(line(number, subject="X1"))
+        log.close()
+    assert {each.withheld for each in read(world).values()} == {ERASED} and len(read(world)) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,3 +74,20 @@ def test_neither_body_answer_nor_person_lies_in_any_file_in_the_clear(world: Wor
     for path in world.folder.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         assert not any(word in content for word in (BODY, ANSWER, b"X4711", b"people")), path
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"subject": "X\ud800"}, {"subject": "X" * 20_000}, {"body": bytes(2**27)}, {"request_id": "r" * 256},
+     {"request_id": "Ω"}],
+)  # fmt: skip
+def test_a_line_that_cannot_be_written_is_refused_before_it_is_answered_and_no_other_with_it(
+    world: World, other: dict[str, Any]
+) -> None:
+    log = world.open()
+    log.put(line(1))
+    with pytest.raises(LogFull, match="the request cannot be logged"):
+        log.put(line(2)._replace(**other))
+    log.put(line(3, subject="Zoë\u00a0Ω"))
+    log.close()
+    assert [each.request_id for each in world.stored()] == ["r-1", "r-3"]
