@@ -142,3 +142,8 @@ def without_content(lines: Sequence[Line]) -> PlainBatch:
     words: dict[tuple[Any, ...], int] = {}
     parts = [head_of(line, words.setdefault(line.words, len(words)), DISK_FULL, 0, 0) for line in lines]
     return PlainBatch(packed({"words": [*words], "homes": []}, parts), len(lines))
+
+
+def no_lines(size: int) -> PlainBatch:
+    """A batch without lines that takes so many bytes."""
+    return PlainBatch(packed({"words": [], "homes": [], "padding": "0" * size}, []), 0)

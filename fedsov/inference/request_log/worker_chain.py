@@ -28,11 +28,13 @@ from fedsov.inference.request_log.open_segment import (
     resume,
     take_worker,
 )
-from fedsov.inference.request_log.sealed_lines import LineSealer, PlainBatch, without_content
+from fedsov.inference.request_log.sealed_lines import LineSealer, PlainBatch, no_lines, without_content
 from fedsov.inference.request_log.settings import WITHOUT_SUBJECTS, LogPlace, LogSettings
 from fedsov.inference.request_log.subject_keys import SubjectKeys
 from fedsov.storage.private_files import make_private_folder
 
+PROBE = 2**16
+"""Bytes that a disk must take before it counts as one with room."""
 LOOK = 1.0
 """Seconds between two looks at whether space is there again, the keys were rotated or somebody was erased."""
 _LOG = logging.getLogger(__name__)
@@ -100,6 +102,13 @@ class WorkerChain:
                 self._set_aside(error)
                 self._append([without_content(lines)], len(lines))
         except (OSError, sqlite3.Error, FedsovError) as error:
+            raise LogFull(self.refusal(error)) from error
+
+    def probe(self) -> None:
+        """Writes a batch without lines, as large as one of many, to see whether the disk takes it. Raises LogFull."""
+        try:
+            self._append([no_lines(PROBE)], 0)
+        except OSError as error:
             raise LogFull(self.refusal(error)) from error
 
     def refusal(self, error: Exception) -> str:

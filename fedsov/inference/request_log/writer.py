@@ -185,9 +185,19 @@ class RequestLog:
 
     def _look(self) -> None:
         try:
+            if self._fault and not self._kept and time.monotonic() > self._until:
+                self._try_again()
             self._chain.look()
         except Exception:  # boundary: what is due now and fails is due again; lines are written all the same
             _LOG.exception("the log of requests")
+
+    def _try_again(self) -> None:
+        """Whether the fault is over: whoever asks whether the endpoint is ready sends no request until it is."""
+        try:
+            self._chain.probe()
+            self._fault = ""
+        except LogFull as full:
+            self._fault, self._until = str(full), time.monotonic() + LOOK
 
     def _leave(self) -> None:
         """In a process that was forked: nothing is written here."""

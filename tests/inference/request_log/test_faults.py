@@ -391,3 +391,20 @@ def test_a_writer_that_is_killed_many_times_under_rotation_and_erasure_loses_not
         assert answered <= {each.request_id for each in world.stored()}
         assert not checked(world).faults
     assert keys.region == "DE"
+
+
+def test_a_log_is_ready_again_by_itself_once_there_is_room(world: World) -> None:
+    log, told = world.open(durable="before_answer"), threading.Event()
+    with full_disk(500):
+        log.put(line(1, subject="X1"), lambda fault: told.set())
+        assert told.wait(5)
+        time.sleep(1.5)
+        assert log.state.fault
+    until = time.monotonic() + 5
+    while log.state.fault and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not log.state.fault
+    log.put(line(2))
+    log.close()
+    assert [each.request_id for each in world.stored()] == ["r-2"]
+    assert not checked(world).faults
