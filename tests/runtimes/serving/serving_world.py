@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -33,6 +34,13 @@ from tests.inference import models
 from tests.inference.token_attacks import TokenWorld
 
 MODEL = "stackoverflow"
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 class Answer(NamedTuple):
@@ -170,6 +178,58 @@ class ServingWorld:
             for batch in batches_of(content, head, at):
                 found += unpacked(batch.opened(secrets.cipher_of(header)))[1]
         return found
+
+
+class Load:
+    """Clients that ask one after the other on kept connections, until they are stopped."""
+
+    def __init__(
+        self, running: Running, clients: int = 4, body: bytes = b'{"rows": [{"age": 30, "years": 3}]}'
+    ) -> None:
+        self.answers: list[Answer] = []
+        self.failures: list[str] = []
+        self._running, self._body, self._stop = running, body, threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _ask(self) -> None:
+        world, port = self._running.world, self._running.port
+        usual = {"authorization": f"Bearer {world.tokens.token('DE')}", "content-type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        while not self._stop.is_set():
+            try:
+                connection.request("POST", world.tokens.path, self._body, usual)
+                answer = connection.getresponse()
+                self.answers.append(Answer(answer.status, {}, answer.read()))
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(type(error).__name__)
+                connection.close()
+        connection.close()
+
+    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Goes on until something holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"{len(self.answers)} answers, {self.failures[:3]}"
+            time.sleep(0.01)
+
+    def more(self, count: int = 50) -> None:
+        """Goes on until there are so many more answers."""
+        before = len(self.answers)
+        self.until(lambda: len(self.answers) >= before + count)
+
+    @property
+    def versions(self) -> list[int]:
+        return [json.loads(answer.body)["version"] for answer in self.answers if answer.status == 200]
 
 
 class Running:
