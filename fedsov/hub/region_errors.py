@@ -73,13 +73,19 @@ def error_by_name(name: str, message: str) -> FedsovError:
     return kind(message) if isinstance(kind, type) and issubclass(kind, FedsovError) else FedsovError(message)
 
 
-def region_error(region: str, name: str, *, folder: Path, dataset: str) -> FedsovError:
-    """The error to show for a region that answered with the name of an exception's type, or with its words too."""
+def region_error(region: str, name: str, *, folder: Path, dataset: str, is_here: bool = True) -> FedsovError:
+    """The error to show for a region that answered with the name of an exception's type, or with its words too.
+
+    Args:
+        folder: the region's own.
+        is_here: whether that folder is on this machine; of another machine's no path is known here.
+    """
     name, _, text = name.partition(": ")
     if text:
         return error_by_name(name, text)
-    place = f" --workspace {shlex.quote(str(folder.parent.parent))}"
+    place = f" --workspace {shlex.quote(str(folder.parent.parent))}" if is_here else " --workspace HOME"
+    folder, where = (folder, "") if is_here else (Path("regions") / region, f" in HOME, the home of region {region}")
     way = WAYS_OUT.get(name, "it failed with {name}; its text is in the region's own log").format(
         folder=folder, dataset=dataset, name=name, region=region, place=place
     )
-    return error_by_name(name, f"region {region}: {way} ({name}; log: {folder / 'worker.log'})")
+    return error_by_name(name, f"region {region}: {way} ({name}; log: {folder / 'worker.log'}{where})")

@@ -34,6 +34,7 @@ from fedsov.label import PUBLIC, Label, join
 from fedsov.ledger.proofs import accepted, continuations
 from fedsov.protocol.flower_messages import DECISION_ROUND, LOST, OTHER_VERSION, REFUSED, error_reply, reason_of
 from fedsov.protocol.message_types import LEDGER, PRIVACY, PROFILE, PROPOSE, READY
+from fedsov.storage.deployment_folder import DeploymentFolder
 
 if TYPE_CHECKING:
     from fedsov.model.network import Parameters
@@ -208,13 +209,15 @@ def is_lost(reply: Message) -> bool:
 
 def error_of(run: HubRun, name: str, reply: Message) -> FedsovError:
     """The error to show for a region's error reply."""
+    folder = run.workspace.region(name)
+    is_here = folder.is_dir() or not DeploymentFolder(run.workspace.root).party.exists()
     if reply.error.code == OTHER_VERSION:
         return ConfigurationError(reason_of(reply))
     if is_lost(reply) and reason_of(reply) not in WAYS_OUT:
-        log = run.workspace.region(name) / "worker.log"
+        log = folder / "worker.log" if is_here else f"regions/{name}/worker.log in its home"
         return FedsovError(f"region {name}: no answer came that could be read: {reason_of(reply)} (log: {log})")
-    folder, dataset = run.workspace.region(name), run.settings.dataset
-    return region_error(name, reason_of(reply), folder=folder, dataset=dataset)
+    dataset = run.settings.dataset
+    return region_error(name, reason_of(reply), folder=folder, dataset=dataset, is_here=is_here)
 
 
 _NOT_THE_SAME = tuple(kind.__name__ for kind in (LedgerBroken, LedgerRestored, HubRestored))

@@ -201,6 +201,40 @@ def test_a_paper_that_states_what_a_prohibition_looks_for_opens_nothing(found, k
     assert told.strictness() >= asking.strictness()
 
 
+def test_no_profile_shortens_the_wait_after_a_filing():
+    """Ten working days after it was filed for a country that is not on Russia's list (152-FZ Art. 12)."""
+
+    def verdict(filed: date, *others: Document) -> str:
+        terms = {"filed": filed, "primary_db_in_country": "yes"}
+        filing = document("filing_notification", "filing", signed=date(2026, 1, 1), terms=terms)
+        return ask(of(Kind.RECORDS, "RU", "personal"), "RU", "US", register=register(filing, *others)).verdict
+
+    long_ago, lately = date(2026, 1, 1), date(2026, 11, 20)
+    assert verdict(long_ago) == "review"
+    assert verdict(lately) == "refuse"
+    for kind in PROFILES:
+        for signed in (date(2025, 1, 1), date(2026, 11, 22)):
+            assert verdict(lately, document(kind, "profile", signed=signed, terms={"filed": long_ago})) == "refuse"
+            assert verdict(long_ago, document(kind, "profile", signed=signed, terms={"filed": lately})) == "refuse"
+            assert verdict(long_ago, document(kind, "profile", signed=signed, terms={"filed": long_ago})) == "review"
+
+
+@some
+@given(carried(), st.sampled_from(PROFILES), st.data())
+def test_what_a_ground_states_itself_no_profile_states_better(found, kind, data):
+    """Whatever the ground says of itself, a profile that says otherwise makes the answer no freer."""
+    grounds = [one for one in found.asking.documents if law().mechanisms[one.kind].supports is None]
+    grounds = [one for one in grounds if any(name in HARVESTED for name in one.terms)]
+    assume(grounds)
+    ground = data.draw(st.sampled_from(grounds))
+    name = data.draw(st.sampled_from(sorted(name for name in ground.terms if name in HARVESTED)))
+    own = replace(ground, terms={**ground.terms, name: data.draw(values_of(name))})
+    others = tuple(one for one in found.asking.documents if one is not ground)
+    before = replace(found.asking, documents=(*others, own))
+    profile = document(kind, "better", signed=found.asking.crossing.on, terms={name: data.draw(values_of(name))})
+    assert replace(before, documents=(*before.documents, profile)).strictness() >= before.strictness()
+
+
 @some
 @given(carried())
 def test_the_papers_that_an_answer_names_carry_it_alone(found):

@@ -48,3 +48,12 @@ def test_a_region_s_own_words_are_told_and_another_name_is_no_more_than_that() -
     other = region_error("DE", "ZeroDivisionError", folder=FOLDER, dataset="people")
     assert type(other) is FedsovError and "it failed with ZeroDivisionError" in str(other)
     assert type(error_by_name("Iterable", "no error of ours")) is FedsovError
+
+
+def test_of_a_region_on_another_machine_no_path_of_this_one_is_named():
+    for name in WAYS_OUT:
+        line = str(region_error("DE", name, folder=FOLDER, dataset="people", is_here=False))
+        assert str(FOLDER.parent.parent) not in line
+        assert line.endswith(f"({name}; log: regions/DE/worker.log in HOME, the home of region DE)")
+    line = str(region_error("DE", "LimitExceeded", folder=FOLDER, dataset="people", is_here=False))
+    assert "fedsov region set DE limits.rounds=N --workspace HOME" in line

@@ -23,7 +23,7 @@ from typing import Any
 
 from fedsov.border.evidence.approvals import Approval
 from fedsov.border.evidence.claims import Claim, Question
-from fedsov.border.evidence.supporting import UNNAMED, Stated, Statement, Support, supports
+from fedsov.border.evidence.supporting import UNNAMED, Stated, Statement, Support, supports, with_ground
 from fedsov.border.law.mechanism import Mechanism
 from fedsov.border.law.vocabulary import ANY
 from fedsov.errors import ConfigurationError, unknown
@@ -258,6 +258,7 @@ class Register:
         for _, name, _, ground in sorted(grounds, key=lambda each: each[:3]):
             for support in ways:
                 terms = {} if ground is None else ground.facts(question, self.mechanisms[name])
+                support = with_ground(support, terms, question.weigh)
                 yield _claim(name, ground, support, findings=findings, faults=faults, stated=terms)
 
     def _findings(self, question: Question) -> list[Stated]:

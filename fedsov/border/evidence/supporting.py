@@ -4,8 +4,8 @@ A document states facts beside its ground: what a recipient is, what an assessme
 crossing where a rule that closes looks for it, or one that opens asks for something else. Such a fact of a document in
 force about these parties cannot be left aside; only a newer document of its kind that states the fact and names the
 parties supersedes it. Of the values that stand beside each other what a prohibition looks for counts first; two of them
-are a contradiction, which nobody can read. Facts that speak against nothing count alike, so taking one away never opens
-anything.
+are a contradiction, which nobody can read, also where one is the ground's own. Facts that speak against nothing count
+alike, so taking one away never opens anything.
 """
 
 from __future__ import annotations
@@ -64,6 +64,23 @@ def supports(statements: Sequence[Statement], weigh: Weigh) -> list[Support]:
             replace(whole, beside=(*whole.beside, *((each.document, {each.unnamed: UNNAMED}) for each in nameless)))
         )
     return ways
+
+
+def with_ground(support: Support, stated: Mapping[str, Any], weigh: Weigh) -> Support:
+    """The support of a ground that states these facts itself.
+
+    What has the last word against a crossing is to make the answer stricter. Where the ground states the same fact
+    otherwise, and that speaks against it as well, nobody can say which is the stricter: a contradiction.
+    """
+
+    def is_clash(name: str, value: Any) -> bool:
+        return name in stated and stated[name] != value and weigh(name, stated[name]) == AGAINST
+
+    last = tuple(
+        (document, {**facts, "unreadable": True} if any(is_clash(*each) for each in facts.items()) else facts)
+        for document, facts in support.last
+    )
+    return replace(support, last=last)
 
 
 def _together(statements: Sequence[Statement], weigh: Weigh) -> Support:

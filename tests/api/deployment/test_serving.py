@@ -196,7 +196,7 @@ def test_a_job_outlives_whatever_is_killed(trial: Trial, who: str) -> None:
     lines = list[str]()
     for each in following.stderr or ():
         lines.append(each)
-        if sum("global model, round 3/30" in line for line in lines) == 1 and "round 3/30" in each:
+        if "global model, round 3/30" in each and sum("global model, round 3/30" in line for line in lines) == 1:
             os.kill(process_of(trial, modules[who]) if who in modules else following.pid, signal.SIGKILL)
     assert following.wait(60) == (0 if who in modules else -signal.SIGKILL), "".join(lines)[-3000:]
     logs = json.loads(fedsov("logs", "latest", "--json", f"workspace={trial.workspace}").stdout)
