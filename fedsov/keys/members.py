@@ -17,7 +17,6 @@ from typing import Any
 
 from fedsov.checks import section_of_texts
 from fedsov.errors import ConfigurationError, KeyUnavailable
-from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import parsed_json, read_bounded
 
 
@@ -68,6 +67,6 @@ def plain_members(members: Mapping[str, Member]) -> dict[str, dict[str, str]]:
     return {name: asdict(member) for name, member in sorted(members.items())}
 
 
-def write_members(path: Path, members: Mapping[str, Member]) -> None:
-    """Puts the members in their place. Raises WorkspaceUnusable."""
-    write_file(path, json.dumps(plain_members(members), indent=1).encode())
+def written_members(members: Mapping[str, Member]) -> bytes:
+    """The content of the members' file, which `read_members` reads."""
+    return json.dumps(plain_members(members), indent=1).encode()

@@ -156,9 +156,10 @@ class OwnDataset:
         if not keys:
             return []
         words = " ".join(in_shell(f"datasets.{dataset}.{key}", described[key]) for key in keys)
+        named = ", ".join(f"dataset.{key}" for key in keys)
         return [
-            f"region {region} does not say this of the rows of {dataset} ({', '.join(f'dataset.{key}' for key in keys)})"
-            f", and takes it from no job; `fedsov region set {region} {words}` would say it"
+            f"region {region} does not say this of the rows of {dataset} ({named}), and takes it from no job; `fedsov "
+            f"region set {region} {words}` would say it"
         ]
 
 

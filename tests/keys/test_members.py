@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import KeyUnavailable
-from fedsov.keys.members import Member, members_of, plain_members, read_members, write_members
+from fedsov.keys.members import Member, members_of, plain_members, read_members, written_members
+from fedsov.storage.atomic_files import write_file
 
 MEMBERS = {"DE": Member("region", "PEM", "ab", "2027-01-01", "cd", "ef", "01"), "hub": Member("hub", "P", "2", "2027")}
 
@@ -15,7 +16,7 @@ MEMBERS = {"DE": Member("region", "PEM", "ab", "2027-01-01", "cd", "ef", "01"), 
 def test_members_that_were_written_are_read_and_no_file_has_none(tmp_path: Path) -> None:
     path = tmp_path / "deployment" / "members.json"
     assert read_members(path) == {}
-    write_members(path, MEMBERS)
+    write_file(path, written_members(MEMBERS))
     assert read_members(path) == MEMBERS == members_of(plain_members(MEMBERS))
     assert path.stat().st_mode & 0o777 == 0o600
 

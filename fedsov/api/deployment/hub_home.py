@@ -16,11 +16,13 @@ from fedsov.artifact import Party
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import revocation
 from fedsov.keys.certificates import REGION
-from fedsov.keys.members import Member, read_members, write_members
+from fedsov.keys.members import Member, written_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.signed_files import put_noted
 from fedsov.runtimes.deployment.approved import NOTE
-from fedsov.storage.atomic_files import write_file
+from fedsov.runtimes.deployment.noted import MEMBERS, acts, check_newest, members_in, newest_counter
+from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
@@ -34,28 +36,30 @@ class HubHome:
     ledger: Ledger
 
     def members(self) -> dict[str, Member]:
-        """Every party that was approved, by name. Raises KeyUnavailable."""
-        return read_members(self.folder.members)
+        """Every party that was approved, by name. Raises KeyUnavailable, also for an older copy that was put back."""
+        return members_in(self.folder, self.acts())
+
+    def put_members(self, members: Mapping[str, Member]) -> None:
+        """Puts the members in their place, noted in the ledger. Raises WorkspaceUnusable, LedgerBroken."""
+        content = written_members(members)
+        if self.folder.members.is_file() and self.folder.members.read_bytes() == content:
+            return
+        put_noted(self.folder.members, content, self.ledger, {NOTE: {"act": MEMBERS, "sha256": sha256_hex(content)}})
 
     def enter(self, name: str, member: Member) -> None:
         """Makes a party a member, or puts its new certificate in the place of the old. Raises WorkspaceUnusable."""
-        write_members(self.folder.members, {**self.members(), name: member})
+        self.put_members({**self.members(), name: member})
 
     def drop(self, name: str) -> None:
         """Takes a party off the members. Raises WorkspaceUnusable."""
-        write_members(self.folder.members, {key: one for key, one in self.members().items() if key != name})
+        self.put_members({key: member for key, member in self.members().items() if key != name})
 
     def revoked(self) -> RevocationList:
         """The list of revoked certificates. Raises CertificateRefused for another one than the ledger noted last."""
         if not self.folder.revoked.exists() and not self._counter():
             return RevocationList()
         listed = read_revoked(self.folder.revoked, self.ledger.key)
-        if listed.counter < self._counter():
-            raise CertificateRefused(
-                f"{self.folder.revoked} is list number {listed.counter}, and the hub's ledger noted number "
-                f"{self._counter()}: an old one was put back; restore your copy of the newest"
-            )
-        return listed
+        return check_newest(listed, self._counter(), self.folder)
 
     def write_revoked(self, listed: RevocationList) -> None:
         """Signs a list and puts it in its place. Raises WorkspaceUnusable, LedgerBroken."""
@@ -89,15 +93,15 @@ class HubHome:
 
     def number(self) -> int:
         """The number of the package that is written now: it grows with each act that the ledger noted."""
-        return len(self.acts())
+        return sum(body["act"] != MEMBERS for body in self.acts())
 
     def acts(self) -> list[dict[str, Any]]:
         """Every act that the ledger noted of the deployment, in order."""
-        return [dict(entry.body["note"][NOTE]) for entry in self.ledger.notes(NOTE)]
+        return acts(self.ledger)
 
     def _counter(self) -> int:
         """The number of the list that the ledger noted last."""
-        return max((int(body.get("counter", 0)) for body in self.acts()), default=0)
+        return newest_counter(self.acts())
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hu
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, has_keys, open_keys, revocation
 from fedsov.keys.certificates import HUB, REGION, OpenAuthority, check_name, identity_of
-from fedsov.keys.members import Member, write_members
+from fedsov.keys.members import Member
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.known_keys import keys_at_hand
 from fedsov.region.trust.known_peers import signed_sealing_key
@@ -114,7 +114,7 @@ def _is_revoked(place: CertificatePlace, listed: RevocationList) -> bool:
 
 def _write_members(workspace: Path, places: Sequence[CertificatePlace], home: HubHome) -> None:
     verify = keys_at_hand(Workspace(workspace))
-    write_members(home.folder.members, {place.name: _member(workspace, place, verify) for place in places})
+    home.put_members({place.name: _member(workspace, place, verify) for place in places})
 
 
 def _member(workspace: Path, place: CertificatePlace, verify: Mapping[str, str]) -> Member:

@@ -2,7 +2,7 @@
 
 TLS has checked that the authority signed the certificate, once, when the connection was made. Here each request asks
 again whether it has ended, was taken back, or is that of no approved member: files that change are read again, so that
-a revocation counts at the party's next request.
+a revocation counts at the party's next request. Both are those that the hub's ledger noted last, else nobody is let in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
 from fedsov.keys.certificates import HUB, Identity, identity_of, public_key_of
-from fedsov.keys.members import Member, read_members
+from fedsov.keys.members import Member
 from fedsov.keys.revocation import RevocationList, check_not_revoked, read
+from fedsov.runtimes.deployment.noted import check_newest, members_in, newest_counter, noted_acts
 from fedsov.storage.deployment_folder import DeploymentFolder
 
 CERTIFICATE = "fedsov.certificate"
@@ -80,7 +81,7 @@ class Access:
     _revoked: _Watched = field(init=False)
 
     def __post_init__(self) -> None:
-        self._members = _Watched(self.folder.members, read_members)
+        self._members = _Watched(self.folder.members, self._read_members)
         self._revoked = _Watched(self.folder.revoked, self._read_revoked)
 
     def caller(self, scope: Mapping[str, Any]) -> Caller:
@@ -128,9 +129,22 @@ class Access:
         if member.public_key.strip() != who.public_key.strip():
             raise NotAllowed(f"{who.name} was approved with another key; `fedsov deploy show` lists the members")
 
+    def check_noted(self) -> None:
+        """For the start; at a change each file is looked at again.
+
+        Raises KeyUnavailable or CertificateRefused where an older copy of one was put back, or one is missing.
+        """
+        self._revoked.now()
+
+    def _read_members(self, path: Path) -> dict[str, Member]:
+        del path
+        return members_in(self.folder, noted_acts(self.folder))
+
     def _read_revoked(self, path: Path) -> RevocationList:
         hub = next((each for each in self._members.now().values() if each.role == HUB), None)
         if hub is None or not path.exists():
             raise KeyUnavailable(f"{path}: the list of revoked certificates is missing; restore it from your copy")
         listed, seen = read(path.read_bytes(), hub.verify_key), self._revoked.value
-        return listed if seen is None else listed.check_follows(seen)
+        if seen is not None:
+            listed.check_follows(seen)
+        return check_newest(listed, newest_counter(noted_acts(self.folder)), self.folder)

@@ -54,7 +54,9 @@ def serve(
     stock = StockListener(stock_port, folder.authority, folder.certificate, folder.key) if stock_port else None
     link = open_superlink(bells.ring, database=database, stock=stock)
     jobs = Jobs(folder.root / "jobs", bells, retention)
-    coordinator = Coordinator(link, bells, Access(folder), jobs, serves_stock=stock is not None)
+    access = Access(folder)
+    access.check_noted()
+    coordinator = Coordinator(link, bells, access, jobs, serves_stock=stock is not None)
     servers = [server(coordinator, listen or address.host, address.port, credentials)]
     if stock is not None:
         servers.append(server(link.app, "127.0.0.1", stock.port, credentials, mutual=False))

@@ -138,7 +138,7 @@ class Jobs:
             raise ConfigurationError("a job has a kind and a config")
         if sum(job.state == WAITING and job.by == who for job in self._jobs.values()) >= MOST_WAITING:
             raise ConfigurationError(
-                f"{MOST_WAITING} jobs of {who} wait already; stop some first: `fedsov stop JOB` (`fedsov status` lists them)"
+                f"{MOST_WAITING} jobs of {who} wait already; `fedsov status` lists them, `fedsov stop JOB` stops one"
             )
         async with self._alone:
             await self._put(Job(identifier, kind, config, who, now.isoformat(timespec="seconds")))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fedsov.api.deployment.hub_home import hub_home
+from fedsov.errors import CertificateRefused, KeyUnavailable
 from fedsov.keys.certificates import der_of, identity_of, new_authority, new_key, request
-from fedsov.keys.members import read_members, write_members
+from fedsov.keys.members import read_members
 from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access, NotAllowed
 from tests.runtimes.deployment.hub_side import HubSide, trial_of
 
@@ -52,7 +53,8 @@ def test_a_revoked_one_is_refused_at_the_next_request(hub, tmp_path):
 def test_who_is_no_member_any_more_is_refused(hub):
     access, members = Access(hub.trial.hub), read_members(hub.trial.hub.members)
     access.caller(scope(hub, "DE"))
-    write_members(hub.trial.hub.members, {name: each for name, each in members.items() if name != "DE"})
+    with hub_home(hub.trial.hub.home) as home:
+        home.put_members({name: each for name, each in members.items() if name != "DE"})
     with pytest.raises(NotAllowed, match="no approved region"):
         access.caller(scope(hub, "DE"))
 
@@ -89,3 +91,53 @@ def test_an_older_list_that_is_put_back_lets_nobody_in(hub, tmp_path):
     for who in ("DE", "operator"):
         with pytest.raises(NotAllowed):
             access.caller(scope(hub, who))
+
+
+def revoked_and_put_back(hub, *names):
+    """DE's certificate is taken back; then these files are as they were before."""
+    before = {name: getattr(hub.trial.hub, name).read_bytes() for name in names}
+    serial = identity_of(hub.certificate("DE")).serial
+    with hub_home(hub.trial.hub.home) as home:
+        home.revoke(serial, "DE", at=datetime.now(UTC), by="a test", why="a test")
+        home.drop("DE")
+    for name, content in before.items():
+        getattr(hub.trial.hub, name).write_bytes(content)
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_older_copies_of_both_files_let_nobody_in_again(hub, is_running):
+    """By what the ledger noted: before a start of the hub nothing else remembers."""
+    access = Access(hub.trial.hub)
+    if is_running:
+        access.caller(scope(hub, "DE"))
+    revoked_and_put_back(hub, "members", "revoked")
+    with pytest.raises(NotAllowed):
+        access.caller(scope(hub, "DE"))
+    with pytest.raises((KeyUnavailable, CertificateRefused), match="put back"):
+        Access(hub.trial.hub).check_noted()
+    with hub_home(hub.trial.hub.home) as home, pytest.raises(KeyUnavailable, match="an older copy was put back"):
+        home.members()
+
+
+def test_an_older_list_of_revoked_certificates_is_refused_at_the_start_with_the_way_on(hub):
+    newest = hub.trial.hub.revoked
+    revoked_and_put_back(hub, "revoked")
+    with pytest.raises(CertificateRefused, match="noted number 2: an old one was put back; .* of a region's home"):
+        Access(hub.trial.hub).check_noted()
+    with hub_home(hub.trial.hub.home) as home:
+        assert identity_of(hub.certificate("DE")).serial not in newest.read_text()
+        with pytest.raises(CertificateRefused):
+            home.revoked()
+
+
+def test_members_that_were_edited_are_refused_and_what_was_cut_between_note_and_file_is_whole(hub):
+    path = hub.trial.hub.members
+    content = path.read_bytes()
+    path.with_suffix(".pending").write_bytes(content)
+    path.write_bytes(b"{}")  # as before the first: the note tells of the one beside it
+    Access(hub.trial.hub).check_noted()
+    path.with_suffix(".pending").unlink()
+    with pytest.raises(KeyUnavailable, match="or it was edited; restore your newest copy; without one remove it"):
+        Access(hub.trial.hub).check_noted()
+    path.write_bytes(content)
+    Access(hub.trial.hub).check_noted()
