@@ -112,8 +112,12 @@ def test_ledger_show_tells_refusals_of_one_owner(workspace: str) -> None:
 
 @pytest.mark.long
 def test_promote_gives_a_version_the_alias_and_lists_what_there_is(workspace: str) -> None:
-    said = answered(fedsov("promote", "stackoverflow-gb", "1", workspace, "--json"))
-    assert said == {"model": "stackoverflow-gb", "version": 1, "alias": "champion", "registry": "GB"}
+    said = answered(fedsov("promote", "stackoverflow-gb", "1", "--why", "a trial", workspace, "--json"))
+    assert {key: said[key] for key in ("model", "version", "alias", "registry", "verdict", "refused", "remarks")} == {
+        **{"model": "stackoverflow-gb", "version": 1, "alias": "champion", "registry": "GB"},
+        **{"verdict": "undecided", "refused": {}, "remarks": []},
+    }
+    assert "reference.json" in said["approved"]["GB"]["files"], "of its own rows, which drift is measured by"
     unknown = fedsov("promote", "nothing", "1", workspace)
     assert unknown.returncode == 2 and "stackoverflow-us" in unknown.stderr
 

@@ -1,42 +1,309 @@
-"""Promotion: the registry that holds a model is found, and its own process gives the version the alias."""
+"""Promotion: a version of a registered model is approved, and regions may serve it.
+
+    approval = Approval("stackoverflow-de", 1, by="A. Person", why="trial")
+    promotion = promote(root, approval)
+    promotion.approved            # by region: what now stands on its approved list
+    promotion.refused             # by region: why not, in a sentence with the remedy
+
+An approval names regions, or is for all that may have the model: a region's own model for that region, the hub's for
+every region to which its crossing is permitted. Each region's crossing is decided and recorded by the gate of whoever
+holds the model, the bytes that arrive are checked, and the files that the endpoint computes with are made there. Then
+both ledgers note the approval, and the region's approved list has it, signed by both (`fedsov.inference.approved`). A
+champion also gets MLflow's alias `champion` in its registry. It takes the place of the version before; that one's files
+stay, and promoting it again is the way back.
+
+This is for a workspace that holds the hub and its regions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from fedsov.api.inference import approvals, verdicts
+from fedsov.api.inference.model_crossings import Sender
+from fedsov.api.inference.registered import HUB, Registered, registered
+from fedsov.api.inference.served_files import (
+    REFERENCE,
+    ReferenceRequest,
+    reference_of,
+    served_files,
+    write_files,
+)
+from fedsov.api.inference.verdicts import VersionVerdict
 from fedsov.api.ledger_audit import verify_all
-from fedsov.errors import ConfigurationError, LedgerBroken
-from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
+from fedsov.api.region_settings import UNSAID, user
+from fedsov.errors import (
+    ConfigurationError,
+    CrossingRefused,
+    FedsovError,
+    InputError,
+    LedgerBroken,
+    WorkspaceUnusable,
+    unknown,
+)
+from fedsov.inference.approved import CHAMPION, ApprovedList, ApprovedVersion
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.model.signature import WEIGHTS
+from fedsov.region.admission import Place
+from fedsov.region.serving.hosting import own_jurisdictions
+from fedsov.region.settings import RegionSettings
+from fedsov.region.settings_file import FILE, check_ledger, read_settings
+from fedsov.runtimes.registry_connection import open_registry
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.locks import hold_workspace
-from fedsov.storage.workspace import Workspace, registry_of
+from fedsov.storage.serving_folder import ServingFolder
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
-def promote(root: Path, model: str, version: int) -> str:
-    """Makes a version the champion; returns the owner of its registry (``hub`` or a region).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a person decides about a version.
 
-    Raises ConfigurationError, listing what there is, for an unknown model or version; LedgerBroken where a ledger of
-    the workspace does not verify.
+    Attributes:
+        by, why: who, by default the user of this machine, and for which reason.
+        mode, share: as in `fedsov.inference.approved`.
+        regions: which are to serve it; none for every one that may.
+        anew: begins a new list with this version alone, in the place of one that is not believed any more.
     """
+
+    model: str = field(kw_only=False)
+    version: int = field(kw_only=False)
+    by: str = ""
+    why: str = ""
+    mode: str = CHAMPION
+    share: float = 1.0
+    regions: tuple[str, ...] = ()
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What became of an approval.
+
+    Attributes:
+        owner: whose registry holds the model.
+        is_champion: whether it has the alias now.
+        approved, refused: by region, what stands on its list, and why another may not have it.
+        replaced: by region, the version that was the champion before.
+        remarks: what is said beside, in sentences.
+    """
+
+    owner: str
+    is_champion: bool
+    verdict: VersionVerdict
+    approved: Mapping[str, ApprovedVersion] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "registry": self.owner,
+            "alias": CHAMPION if self.is_champion else None,
+            "verdict": self.verdict.word,
+            "approved": {name: version.to_json() for name, version in self.approved.items()},
+            "refused": dict(self.refused),
+            "replaced": dict(self.replaced),
+            "remarks": list(self.remarks),
+        }
+
+
+def promote(root: Path, approval: Approval) -> Promotion:
+    """Approves a version for its regions.
+
+    Raises ConfigurationError, listing what there is, for an unknown model, version or region, for a reason that is
+    missing, and for a model that is not whole; CrossingRefused where no region may serve it; LedgerBroken where a
+    ledger of the workspace does not verify, or cannot be written.
+    """
+    workspace = _verified(root)
+    with hold_workspace(workspace), open_registry() as registry:
+        model = registered(registry, workspace, approval.model, approval.version)
+        verdict = _verdict(workspace, model)
+        verdicts.check_reason(approval.model, approval.version, verdict, approval.why)
+        promotion = _approved(workspace, model, replace(approval, by=approval.by or user()), verdict)
+        if promotion.is_champion:
+            registry.promote(model.folder, approval.model, approval.version)
+    return promotion
+
+
+def withdraw(root: Path, approval: Approval) -> list[str]:
+    """Takes a version off the approved lists that have it, or of the regions named; the names of those regions.
+
+    Raises ConfigurationError where no such list has it; ApprovalRefused, LedgerBroken.
+    """
+    workspace, names = _verified(root), []
+    approval = replace(approval, by=approval.by or user())
+    with hold_workspace(workspace), _hub_ledger(workspace) as hub:
+        for name in _regions(workspace, approval.regions):
+            with _region(workspace, name) as (place, own):
+                listed = approvals.in_force(place, own)
+                if any((each.model, each.version) == (approval.model, approval.version) for each in listed.versions):
+                    less = listed.without(approval.model, approval.version, at=entry_time())
+                    approvals.put(place, own, hub, less, _about("withdrawn", approval))
+                    names.append(name)
+    if not names:
+        raise ConfigurationError(f"{approval.model} {approval.version} is approved in no region of {root}")
+    return names
+
+
+def _verified(root: Path) -> Workspace:
+    """The workspace, every ledger of which verifies. Raises LedgerBroken, ConfigurationError."""
     workspace = Workspace(root.resolve())
     workspace.require()
     for finding in verify_all(root):
         if finding.fault:
             raise LedgerBroken(finding.sentence())
-    folders = {"hub": workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
-    registries = {owner: folder for owner, folder in folders.items() if registry_of(folder).exists()}
-    with hold_workspace(workspace), open_registry() as registry:
-        return _promote(registry, registries, model, version)
+    return workspace
 
 
-def _promote(registry: RegistryConnection, folders: dict[str, Path], model: str, version: int) -> str:
-    versions: dict[str, list[int]] = {}
-    for owner, folder in folders.items():
-        models = registry.models(folder)
-        for name, number in models:
-            versions.setdefault(name, []).append(number)
-        if (model, version) in models:
-            registry.promote(folder, model, version)
-            return owner
-    if model in versions:
-        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, versions[model]))}")
-    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(sorted(versions)) or 'none yet'}")
+def _verdict(workspace: Workspace, model: Registered) -> VersionVerdict:
+    """What the model's tests came to, by the ledger of whoever holds it."""
+    path = ledger_of(model.folder)
+    if not is_there(path):
+        raise LedgerBroken(f"no ledger at {path}, beside the registry of {model.owner}; restore your copy")
+    with closing(Ledger.read(path)) as ledger:
+        verdict = verdicts.verdict_of(ledger, model.saved.name, model.version, model.digest)
+    verdicts.check_tags(model.saved.name, model.version, model.tags, verdict)
+    return verdict
+
+
+def _approved(workspace: Workspace, model: Registered, approval: Approval, verdict: VersionVerdict) -> Promotion:
+    """The approval carried out, region by region."""
+    is_champion = approval.mode == CHAMPION
+    names = _regions(workspace, approval.regions or (() if model.owner == HUB else (model.owner,)))
+    if not is_there(ledger_of(workspace.hub)) or not names:
+        return Promotion(model.owner, is_champion, verdict, remarks=(_alone(workspace),))
+    done = _Outcome()
+    with _hub_ledger(workspace) as hub:
+        files = served_files(model.saved, model.parameters, model.weights)
+        for name in names:
+            with done.refusals_of(name), _region(workspace, name) as (place, own):
+                _approve_in(place, own, Sender(workspace, hub), _Choice(model, approval, verdict, files), done)
+    if not done.approved:
+        why = "; ".join(f"{name}: {sentence}" for name, sentence in done.refused.items())
+        raise CrossingRefused(f"no region may serve {model.called}: {why}")
+    return Promotion(model.owner, is_champion, verdict, done.approved, done.refused, done.replaced, tuple(done.remarks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What is approved: the version, by whom and why, its verdict and its files."""
+
+    model: Registered
+    approval: Approval
+    verdict: VersionVerdict
+    files: Mapping[str, bytes]
+
+    def version(self, files: Mapping[str, bytes]) -> ApprovedVersion:
+        """What stands on a region's list."""
+        approval, saved = self.approval, self.model.saved
+        return ApprovedVersion(
+            saved.name,
+            self.model.version,
+            digest=self.model.digest,
+            mode=approval.mode,
+            share=approval.share,
+            label=saved.label,
+            verdict=self.verdict.word,
+            report=self.verdict.report,
+            registry=self.model.owner,
+            files={name: sha256_hex(content) for name, content in files.items()},
+            by=approval.by,
+            why=approval.why or UNSAID,
+            at=entry_time(),
+        )
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of an approval so far, by region."""
+
+    approved: dict[str, ApprovedVersion] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def refusals_of(self, region: str) -> Iterator[None]:
+        """What goes wrong with one region is said of that region; a ledger or a disk that fails ends all."""
+        try:
+            yield
+        except (LedgerBroken, WorkspaceUnusable):
+            raise
+        except FedsovError as error:
+            self.refused[region] = str(error)
+
+
+def _approve_in(place: Place, own: RegionSettings, sender: Sender, choice: _Choice, done: _Outcome) -> None:
+    """Decides, fetches, writes the files, and puts the version on a region's list."""
+    model, approval, name = choice.model, choice.approval, own.region
+    verdicts.check_region(name, own_jurisdictions(own), model.saved.label, choice.verdict)
+    approvals.check_hub(own, sender.hub)
+    listed = _anew(place, own) if approval.anew else approvals.in_force(place, own)
+    files = {**choice.files, WEIGHTS: sender.send(model, own)}
+    folder = ServingFolder(place.folder).model(model.saved.name, model.version)
+    try:
+        files[REFERENCE] = reference_of(place, own, model.saved, files, ReferenceRequest(model.dataset, approval.by))
+    except InputError as error:
+        (folder / REFERENCE).unlink(missing_ok=True)
+        done.remarks.append(f"{name}: drift is not measured: {error}")
+    version = choice.version(files)
+    before, more = listed.of(version.model).champion, listed.with_version(version, at=version.at)
+    write_files(folder, files)
+    approvals.put(place, own, sender.hub, more, _about("approved", approval, version))
+    done.approved[name] = version
+    if more.of(version.model).champion is None:
+        done.remarks.append(f"{name}: {version.model} has no champion, so nobody answers what its canaries leave")
+    if before is not None and approval.mode == CHAMPION and before.version != version.version:
+        done.replaced[name] = before.version
+
+
+def _anew(place: Place, own: RegionSettings) -> ApprovedList:
+    """An empty list that follows the one that the region's ledger noted last."""
+    return ApprovedList(own.region, approvals.counter_of(place.ledger))
+
+
+def _about(act: str, approval: Approval, version: ApprovedVersion | None = None) -> dict[str, Any]:
+    """What both ledgers note of a change of a list."""
+    about = {"act": act, "model": approval.model, "version": approval.version, "by": approval.by, "why": approval.why}
+    return about if version is None else {**about, **version.to_json()}
+
+
+def _regions(workspace: Workspace, named: Sequence[str]) -> list[str]:
+    """The regions that are meant: those named, else all that have settings. Raises ConfigurationError."""
+    known = [name for name in workspace.region_names() if (workspace.region(name) / FILE).exists()]
+    for name in named:
+        if name not in known:
+            raise ConfigurationError(unknown("region with settings", name, known))
+    return list(named) or known
+
+
+@contextmanager
+def _region(workspace: Workspace, name: str) -> Iterator[tuple[Place, RegionSettings]]:
+    """A region's folder, its ledger open for writing, and its settings. Raises LedgerBroken, SettingsBroken."""
+    folder = workspace.region(name)
+    check_ledger(folder, name)
+    with closing(Ledger(ledger_of(folder), name)) as ledger:
+        yield Place(folder, ledger), read_settings(folder, ledger)
+
+
+@contextmanager
+def _hub_ledger(workspace: Workspace) -> Iterator[Ledger]:
+    """The hub's ledger, open for writing. Raises ConfigurationError where it is not in this workspace."""
+    path = ledger_of(workspace.hub)
+    if not is_there(path):
+        raise ConfigurationError(_alone(workspace))
+    with closing(Ledger(path, Ledger.read(path).owner)) as ledger:
+        yield ledger
+
+
+def _alone(workspace: Workspace) -> str:
+    return (
+        f"{workspace.root} does not hold both the hub and a region with settings, and an approved list has the "
+        "signatures of both: no list was changed"
+    )

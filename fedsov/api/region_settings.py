@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.inference.serving_settings import admit_requests, take_issuers
+from fedsov.api.inference.serving_settings import admit_requests, check_serving, take_issuers
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_file import installed
@@ -163,6 +163,7 @@ def set_settings(root: Path, names: Sequence[str], words: Sequence[str], *, by: 
         old = show(root, name).settings
         proposed[name] = new = old.changed(words)
         _check_readable(root, new, before=old.law.bundle)
+        check_serving(old.serving, new.serving)
         check_starts(Workspace(root).region(name), old, new)
     _check_buckets(root, proposed)
     for name in names:

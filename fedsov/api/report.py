@@ -171,6 +171,7 @@ def whereabouts(result: RunResult, overrides: Sequence[str] = ()) -> list[str]:
     ]
     here = any((root / "regions" / region.region).exists() for region in result.regions)
     hub_models = result.models.get("hub")
+    promotes = f"{program('python')} -m fedsov promote {result.plan_model} --why REASON {place}"
     return [
         "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
         *heads,
@@ -183,7 +184,7 @@ def whereabouts(result: RunResult, overrides: Sequence[str] = ()) -> list[str]:
         f"  {program('mlflow')} ui --backend-store-uri {shlex.quote(f'sqlite:///{root}/hub/mlflow.db')}",
         f"  {program('python')} -m fedsov plan {asked}{place}",
         f"  {program('python')} -m fedsov ledger verify {place}",
-        *([f"  {program('python')} -m fedsov promote {result.plan_model} {place}"] if here or hub_models else []),
+        *([f"  {promotes}"] if here or hub_models else []),
     ]
 
 

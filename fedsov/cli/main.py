@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, str] = {
     "restore": "A party put back from its archive, checked before anything is in place.",
     "attack": "Known attacks on a region's training, beside the epsilon claimed.",
     "predict": "Answer a file of rows by a registered model, in a region.",
-    "promote": "Make a registered model version the champion.",
+    "promote": "Approve a registered model version for regions to serve.",
     "report": "Write the record of processing and cross-border transfers.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",
     "token": "A token of a trial, for a request to an endpoint.",

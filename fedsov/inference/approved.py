@@ -161,8 +161,15 @@ class ApprovedList:
     def with_version(self, new: ApprovedVersion, *, at: str) -> ApprovedList:
         """The next list, with this version: in the place of what it was before, and of the champion where it is one.
 
-        Raises ConfigurationError where canaries would take more than all.
+        Raises ConfigurationError where canaries would take more than all, or where the champion would answer less:
+        another one takes its place first.
         """
+        champion = self.of(new.model).champion
+        if champion is not None and champion.version == new.version and new.mode != CHAMPION:
+            raise ConfigurationError(
+                f"{new.model} {new.version} is the champion in {self.region}, and as a {new.mode} it would leave "
+                "nobody to answer the rest; promote another version first"
+            )
         stays = [
             each
             for each in self.versions

@@ -18,13 +18,27 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fedsov.errors import ConfigurationError
-from fedsov.registry.values import ModelRecord, RunRecord, Version
+from fedsov.registry.values import ModelRecord, RunRecord, Version, VersionDetails
 from fedsov.storage.workspace import registry_of
 
-__all__ = ["ModelRecord", "RunRecord", "Version", "models", "prepare", "promote", "record"]
+__all__ = [
+    "ModelRecord",
+    "RunRecord",
+    "Version",
+    "VersionDetails",
+    "details",
+    "models",
+    "prepare",
+    "promote",
+    "record",
+    "tag",
+]
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_LOGGING_LEVEL": "CRITICAL"}
 """Environment variables that MLflow reads when it is imported."""
@@ -77,6 +91,26 @@ def promote(folder: Path, name: str, version: int) -> None:
 
     Raises ConfigurationError, naming what exists, for an unknown model or version.
     """
+    with _holding(folder, name, version) as (tracking, client):
+        tracking.crown(client, name, version)
+
+
+def details(folder: Path, name: str, version: int) -> VersionDetails:
+    """Where a version's files lie, its tags, and the settings of its run. Raises as `promote`."""
+    with _holding(folder, name, version) as (tracking, client):
+        known: VersionDetails = tracking.details(client, name, version)
+        return known
+
+
+def tag(folder: Path, name: str, version: int, key: str, value: str) -> None:
+    """Give a version a tag, in the place of what it said before. Raises as `promote`."""
+    with _holding(folder, name, version) as (tracking, client):
+        tracking.tag(client, name, version, key, value)
+
+
+@contextmanager
+def _holding(folder: Path, name: str, version: int) -> Iterator[tuple[Any, Any]]:
+    """MLflow's calls and client for a registry that holds this version. Raises ConfigurationError."""
     registered = models(folder)
     if (name, version) not in {(each.name, each.version) for each in registered}:
         listed = ", ".join(f"{each.name} {each.version}" for each in registered) or "no models yet; run train first"
@@ -85,4 +119,4 @@ def promote(folder: Path, name: str, version: int) -> None:
     from fedsov.registry import tracking
 
     with tracking.opened(registry_of(folder)) as client:
-        tracking.crown(client, name, version)
+        yield tracking, client

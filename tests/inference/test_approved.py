@@ -123,6 +123,11 @@ def test_a_canary_that_is_promoted_is_no_canary_any_more() -> None:
     assert (own.champion, own.canaries, own.shadows) == (replace(FIRST, version=2), (), ())
 
 
+def test_a_champion_is_not_made_a_canary_which_would_leave_nobody_to_answer_the_rest() -> None:
+    with pytest.raises(ConfigurationError, match="promote another version first"):
+        _listed(FIRST, replace(FIRST, mode=CANARY, share=0.1))
+
+
 def test_canaries_take_no_more_than_all() -> None:
     canary = replace(FIRST, version=2, mode=CANARY, share=0.6)
     with pytest.raises(ConfigurationError, match="people-de: canaries would take 120%"):

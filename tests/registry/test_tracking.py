@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.model import saved
-from fedsov.registry import QUIET, models, promote, record
+from fedsov.registry import QUIET, details, models, promote, record, tag
 from fedsov.registry.values import ModelRecord, RunRecord
 from tests.model.world import parameters_of, saved_model
 
@@ -133,6 +133,17 @@ def test_promoting_what_does_not_exist_says_what_does(run, tmp_path):
     for name, version in (("global_model", 2), ("other", 1)):
         with pytest.raises(ConfigurationError, match=r"it holds global_model 1$"):
             promote(tmp_path, name, version)
+
+
+def test_a_version_tells_its_files_its_run_s_settings_and_the_tags_it_was_given(run, tmp_path):
+    record(tmp_path, run)
+    (name, version), *_ = ((each.name, each.version) for each in models(tmp_path))
+    tag(tmp_path, name, version, "attack_verdict", "pass")
+    known = details(tmp_path, name, version)
+    assert known.tags["attack_verdict"] == "pass" and known.params == run.params
+    assert (known.folder / "model.safetensors").read_bytes() == run.models[0].path.read_bytes()
+    with pytest.raises(ConfigurationError, match="it holds"):
+        details(tmp_path, name, 99)
 
 
 def test_a_key_that_mlflow_rejects_is_a_clear_error(tmp_path):

@@ -72,6 +72,40 @@ def test_the_table_of_issuers_lies_beside_the_endpoint_as_it_was_taken(root: Pat
     assert not beside.exists()
 
 
+def test_a_file_of_keys_that_lies_beside_the_table_is_taken_with_it(root: Path, tmp_path: Path) -> None:
+    table, keys = tmp_path / "t" / "issuers.yaml", tmp_path / "t" / "jwks.json"
+    table.parent.mkdir()
+    table.write_text(ISSUERS.replace("https://idp.example/jwks.json", "jwks.json"))
+    with pytest.raises(ConfigurationError, match=r"cannot read .*jwks.json"):
+        set_settings(root, ["DE"], [f"serving.issuers={table}"])
+    keys.write_text('{"keys": []}')
+    set_settings(root, ["DE"], [f"serving.issuers={table}"])
+    beside = ServingFolder(Workspace(root).region("DE"))
+    assert (beside.root / "jwks.json").read_text() == '{"keys": []}'
+    keys.write_text('{"keys": [1]}')
+    take_issuers(beside.region, show(root, "DE").settings)
+    assert "[1]" in (beside.root / "jwks.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("word", "match"),
+    [
+        ("serving.limits.rows=0", "serving.limits.rows must be"),
+        ("serving.limits.row=5", "row is not a setting; did you mean serving.limits.rows"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(root: Path, word: str, match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        set_settings(root, ["DE"], [word])
+
+
+def test_a_table_that_is_none_is_refused_before_anything_is_written(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "issuers.yaml").write_text("issuers: []\n")
+    with pytest.raises(ConfigurationError, match="issuers must be a list with at least one issuer"):
+        set_settings(root, ["DE"], [f"serving.issuers={tmp_path / 'issuers.yaml'}"])
+    assert show(root, "DE").settings.serving.issuers is None
+
+
 ISSUERS = """\
 issuers:
   - {issuer: https://idp.example, jwks: https://idp.example/jwks.json, audience: fedsov, algorithms: [RS256]}
