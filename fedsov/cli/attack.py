@@ -12,6 +12,7 @@ import typer
 
 from fedsov.cli.arguments import (
     Arguments,
+    By,
     Quiet,
     comma_list,
     console,
@@ -28,6 +29,7 @@ from fedsov.errors import ConfigurationError
 if TYPE_CHECKING:
     from fedsov.api.attack import Size
     from fedsov.api.attack_rows import Attacked
+    from fedsov.api.inference.version_tests import TestedVersion
     from fedsov.config.settings import Settings
 
 Number = int | None
@@ -66,10 +68,23 @@ class AttackArguments(Arguments):
         typer.Option("--out", metavar="FILE", help="The report (default: attack.json, in the region or workspace)."),
     ] = None
     quiet: Quiet = False
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Records the verdict for a version of this model.")
+    ] = None
+    version: Annotated[Number, typer.Option("--version", metavar="N", help="Which version of it.", parser=positive)] = (
+        None
+    )
+    by: By = ""
 
     def __post_init__(self) -> None:
         Arguments.__post_init__(self)
-        if (self.region is None) == (self.table is None):
+        if (self.model is None) != (self.version is None):
+            raise ConfigurationError("a verdict is recorded for --model MODEL and --version N; give both")
+        if self.model is not None and self.table is not None:
+            raise ConfigurationError(
+                "--data attacks a public table; a model was trained on a region's rows: --region NAME"
+            )
+        if self.model is None and (self.region is None) == (self.table is None):
             raise ConfigurationError(
                 "give --region NAME for a region's stored rows, or --data FILE for a public table; one of them"
             )
@@ -80,6 +95,7 @@ class AttackArguments(Arguments):
     examples=(
         "fedsov attack --region DE --quick",
         "fedsov attack --region DE privacy=record privacy.epsilon=3",
+        "fedsov attack --model stackoverflow-de --version 1 --quick",
         "fedsov attack --data people.csv dataset.target=sick dataset.drop=[country] --attacks loss,lira",
     ),
     reads="run settings",
@@ -97,25 +113,36 @@ def attack(arguments: AttackArguments) -> None:
     The verdict is `pass` where the upper ends of all membership intervals are within AUC 0.55 and TPR 0.03 and the
     audit shows no more than is claimed; `fail` where an estimate is above; else `undecided`: too few rows to tell. It
     is about these attacks on these rows: one that fails here proves nothing about another. The command that registers
-    the report as evidence is printed, too.
+    the report as evidence is printed, too. With --model and --version the verdict is recorded for that version, where
+    `promote` reads it; the settings must be those that it was trained with.
     """
     say = progress(arguments.quiet)
     say("starting: loading PyTorch and Hydra")
     from fedsov.api.attack import ATTACKS, check, examine, written
+    from fedsov.api.inference.version_tests import check_rows, record_test
+    from fedsov.api.region_settings import user
 
     attacks = ATTACKS if arguments.attacks is None else tuple(arguments.attacks)
     check(attacks)
     size, settings = _size(arguments), run_settings(_overrides(arguments))
-    rows = _rows(arguments, settings, size.rows)
+    tested = _tested(arguments, settings)
+    region = arguments.region if tested is None else tested.region
+    rows = _rows(region, settings, size.rows)
+    if tested is not None:
+        check_rows(tested, rows.label)
     report = examine(settings, rows, attacks, size, progress=say)
-    path = _path(arguments, settings)
+    path = _path(arguments.out, region, settings)
     digest = written(report, path)
+    if tested is not None:
+        record_test(settings, tested, report, digest, by=arguments.by or user())
     register = _register(report, rows, path)
     if arguments.json:
         print_json({**report, "file": str(path), "sha256": digest, "register": register})
         return
     _show(report)
     print_line(f"report: {path}, sha256 {digest}")
+    if tested is not None:
+        print_line(f"recorded for {tested.model} {tested.version}, in the registry and the ledger of {tested.owner}")
     print_line(f"to register it: {register}" if register else "nothing to register: the test decided nothing")
 
 
@@ -140,19 +167,27 @@ def _overrides(arguments: AttackArguments) -> tuple[str, ...]:
     return (*table, *arguments.overrides)
 
 
-def _rows(arguments: AttackArguments, settings: Settings, most: int) -> Attacked:
+def _tested(arguments: AttackArguments, settings: Settings) -> TestedVersion | None:
+    from fedsov.api.inference.version_tests import tested_version
+
+    if arguments.model is None or arguments.version is None:
+        return None
+    return tested_version(settings, arguments.model, arguments.version, region=arguments.region)
+
+
+def _rows(region: str | None, settings: Settings, most: int) -> Attacked:
     from fedsov.api.attack_rows import of_region, of_table
 
-    if arguments.region is None:
+    if region is None:
         return of_table(settings, most=most)
-    return of_region(settings, arguments.region, most=most)
+    return of_region(settings, region, most=most)
 
 
-def _path(arguments: AttackArguments, settings: Settings) -> Path:
+def _path(out: Path | None, region: str | None, settings: Settings) -> Path:
     """Where the report is written."""
     root = settings.workspace
-    folder = root if arguments.region is None else root / "regions" / arguments.region
-    return arguments.out or folder / "attack.json"
+    folder = root if region is None else root / "regions" / region
+    return out or folder / "attack.json"
 
 
 def _register(report: Mapping[str, Any], rows: Attacked, path: Path) -> str | None:
