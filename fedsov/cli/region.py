@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,8 +19,11 @@ from fedsov.cli.ingest import (
     show_report,
 )
 from fedsov.cli.ingest import Key as BatchKey
-from fedsov.cli.serving import ServeArguments
+from fedsov.cli.serving import ServeArguments, port
 from fedsov.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fedsov.api.inference.endpoint import Listening
 
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
 Key = Annotated[Path, typer.Option("--key", metavar="FILE", help="Where the law owner's private key is to be.")]
@@ -140,21 +143,61 @@ def set_(arguments: SetArguments) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionServeArguments(ServeArguments):
-    """Which region."""
+    """Which region, and where its endpoint listens."""
 
     name: RegionName
+    endpoint: Annotated[
+        int,
+        typer.Option(
+            "--serve-port", metavar="N", help="Also answers people's questions there; 0 does not.", parser=port
+        ),
+    ] = 0
+    endpoint_host: Annotated[str, typer.Option("--serve-host", metavar="ADDRESS", help="The address of that.")] = (
+        "127.0.0.1"
+    )
+    metrics: Annotated[
+        int,
+        typer.Option("--metrics-port", metavar="N", help="Tells its metrics there, to this machine.", parser=port),
+    ] = 0
+    no_tls: Annotated[
+        bool, typer.Option("--no-tls", help="Plain HTTP: a gateway of this machine ends TLS before it.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        ServeArguments.__post_init__(self)
+        beside = {"--metrics-port": self.metrics, "--no-tls": self.no_tls}
+        if not self.endpoint and (extra := [name for name, value in beside.items() if value]):
+            raise ConfigurationError(f"{extra[0]} is for the endpoint; give --serve-port N, too")
+
+    def listening(self) -> Listening | None:
+        """Where the endpoint listens; None without one."""
+        from fedsov.api.inference.endpoint import Listening
+
+        if not self.endpoint:
+            return None
+        return Listening(host=self.endpoint_host, port=self.endpoint, zone_port=self.metrics, tls=not self.no_tls)
 
 
-@command(app, examples=("fedsov region serve DE", "fedsov region serve DE --workspace /srv/de --health-port 8081"))
+@command(
+    app,
+    examples=(
+        "fedsov region serve DE",
+        "fedsov region serve DE --workspace /srv/de --health-port 8081",
+        "fedsov region serve DE --serve-port 8443 --serve-host 10.0.0.5",
+    ),
+)
 def serve(arguments: RegionServeArguments) -> None:
     """Runs a region of a deployment until SIGTERM or Ctrl-C: it calls its hub, and answers behind its own gate.
 
     Its home is what `fedsov deploy join` and `fedsov deploy accept` made. It opens connections to its hub alone, and
     waits for it where it is away.
+
+    With --serve-port it also answers people's questions with its approved versions, at a listener of its own: TLS with
+    the certificate in regions/NAME/serving (tls.crt, tls.key), tokens of the issuers that `serving.issuers` names.
     """
     from fedsov.api.deployment.serving import serve_region
 
-    serve_region(arguments.workspace, arguments.name, arguments.display())
+    serve_region(arguments.workspace, arguments.name, arguments.display(), arguments.listening())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

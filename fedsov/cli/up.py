@@ -10,6 +10,7 @@ import typer
 from fedsov.cli.arguments import note, run_settings
 from fedsov.cli.declaration import command, command_app
 from fedsov.cli.serving import CoordinatorArguments, port
+from fedsov.cli.serving import port as own_port
 
 app = command_app()
 
@@ -19,11 +20,25 @@ class UpArguments(CoordinatorArguments):
     """Where the hub of the trial listens."""
 
     port: Annotated[int, typer.Option("--port", metavar="N", help="The hub's port.", parser=port)] = 9092
+    serve: Annotated[bool, typer.Option("--serve", help="Each region also serves its approved models.")] = False
+    serve_port: Annotated[
+        int,
+        typer.Option(
+            "--serve-port", metavar="N", help="Of the first region's endpoint; others follow.", parser=own_port
+        ),
+    ] = 8080
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Endpoints speak TLS, with certificates made for this machine.")
+    ] = False
 
 
 @command(
     app,
-    examples=("fedsov up                              # the demo", "fedsov up dataset=@people.yaml --port 9443"),
+    examples=(
+        "fedsov up                              # the demo",
+        "fedsov up --serve                      # and an endpoint for each region",
+        "fedsov up dataset=@people.yaml --port 9443",
+    ),
     reads="run settings",
 )
 def up(arguments: UpArguments) -> None:
@@ -32,8 +47,12 @@ def up(arguments: UpArguments) -> None:
     It makes certificates for them, and ingests the data set first where the workspace holds none of it. Then, in
     another terminal: `fedsov train runtime=deployment`. For a trial alone: all of them are one user's. The first lines
     say which walls this system permits between them (docs/how-to/try-a-deployment.md).
+
+    With --serve each region answers questions of its people at a port of its own, in plain HTTP on this machine alone
+    unless --tls is given; `fedsov token --trial` makes tokens that these endpoints believe.
     """
     from fedsov.api.deployment.serving import serve_all
+    from fedsov.api.inference.endpoint import Listening
     from fedsov.runtimes.deployment.supervision.parties import HubOptions
     from fedsov.storage.party_file import HubAddress
 
@@ -43,4 +62,5 @@ def up(arguments: UpArguments) -> None:
         HubOptions(stock_port=arguments.stock, database=arguments.database, retention=arguments.retention()),
         arguments.display(),
         progress=note,
+        endpoints=Listening(port=arguments.serve_port, tls=arguments.tls) if arguments.serve else None,
     )

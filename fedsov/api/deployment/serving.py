@@ -6,6 +6,7 @@ Each returns after SIGTERM or SIGINT.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.deployment.trial_rooms import rooms_in_lines, trial_rooms
+from fedsov.api.inference.endpoint import Listening, check_free, publish_endpoint
+from fedsov.api.inference.endpoint_upkeep import upkeep_service
+from fedsov.api.inference.trial_endpoints import trial_endpoints
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION
@@ -21,7 +25,8 @@ from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.health import HealthListener
 from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process
-from fedsov.runtimes.deployment.supervision.supervisor import run
+from fedsov.runtimes.deployment.supervision.supervisor import Service, run
+from fedsov.runtimes.serving.service import endpoint_service
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
@@ -44,8 +49,14 @@ def serve_hub(home: Path, options: HubOptions, shown: Display) -> None:
     run(hub_services(home, party.name, options), shown.health, plain=shown.plain)
 
 
-def serve_region(workspace: Path, name: str, shown: Display) -> None:
-    """Runs a region: of its own home, or one of a trial's workspace. Raises ConfigurationError."""
+def serve_region(workspace: Path, name: str, shown: Display, endpoint: Listening | None = None) -> None:
+    """Runs a region: of its own home, or one of a trial's workspace.
+
+    Args:
+        endpoint: where its endpoint listens, a listener of its own that the hub has no part in; None for none.
+
+    Raises ConfigurationError; as `publish_endpoint`.
+    """
     if not Workspace(workspace).region(name).is_dir():
         raise ConfigurationError(
             f"no region {name} in {workspace}; `fedsov deploy join` makes it, `--workspace DIR` names its home"
@@ -57,13 +68,24 @@ def serve_region(workspace: Path, name: str, shown: Display) -> None:
     if party.name != name:
         raise ConfigurationError(f"{folder.home} is the home of region {party.name}, and not of {name}")
     place = RegionPlace(name, workspace, folder, party.hub, _hub_key(workspace, name))
-    run([region_process(place)], shown.health, plain=shown.plain)
+    run([region_process(place), *_endpoint(workspace, name, endpoint)], shown.health, plain=shown.plain)
 
 
-def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: Display, *, progress: Progress) -> None:
+def serve_all(
+    settings: Settings,
+    hub: HubAddress,
+    options: HubOptions,
+    shown: Display,
+    *,
+    progress: Progress,
+    endpoints: Listening | None = None,
+) -> None:
     """Runs the hub and every region of a workspace on this machine, with certificates for the trial.
 
     Where the workspace holds no rows of the data set, they are ingested first: the demonstration's by default.
+
+    Args:
+        endpoints: where the regions' endpoints listen, each at the next port; None for no endpoint.
 
     Raises ConfigurationError; InputError and whatever else an ingestion raises.
     """
@@ -95,7 +117,21 @@ def serve_all(settings: Settings, hub: HubAddress, options: HubOptions, shown: D
     )
     sockets = [room.listener for room in rooms.values() if room.listener >= 0]
     services = hub_services(workspace.root, hub_name, options, room=rooms[hub_name], sockets=sockets)
-    run([*services, *(region_process(place, rooms[place.name]) for place in places)], shown.health, plain=shown.plain)
+    services += [region_process(place, rooms[place.name]) for place in places]
+    if endpoints is not None:
+        services += trial_endpoints(workspace.root, [place.name for place in places], endpoints, progress=progress)
+    run(services, shown.health, plain=shown.plain)
+
+
+def _endpoint(workspace: Path, name: str, listening: Listening | None) -> list[Service]:
+    """The processes of a region's endpoint; none without one."""
+    if listening is None:
+        return []
+    check_free(listening.host, listening.port, name)
+    published = publish_endpoint(workspace, name, listening)
+    for line in published.lines():
+        print(f"fedsov: {line}", file=sys.stderr)
+    return [endpoint_service(published.place), upkeep_service(published.place)]
 
 
 def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:
