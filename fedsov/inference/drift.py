@@ -96,7 +96,7 @@ class Reference:
 
         Raises ConfigurationError for numbers that are not finite, or no rows.
         """
-        columns = scores.reshape(len(scores), -1).astype(np.float64).T
+        columns = scores.reshape(len(scores), -1 if scores.size else 1).astype(np.float64).T
         every = [*inputs.values(), *columns]
         if not len(scores) or not all(np.isfinite(values).all() and len(values) == len(scores) for values in every):
             raise ConfigurationError("a reference is made of rows, each with finite inputs and scores")
