@@ -32,7 +32,7 @@ import jwt
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fedsov.inference.gateway.table import Address, GatewayTable, Upstream
+from fedsov.inference.gateway.table import HostPort, GatewayTable, Upstream
 from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
@@ -94,9 +94,9 @@ def table_of(folder: Path, port: int, region: int) -> tuple[GatewayTable, dict[s
     }
     issuers = IssuerTable.from_json({"issuers": [issuer]})
     table = GatewayTable(
-        listen=Address("127.0.0.1", port),
+        listen=HostPort("127.0.0.1", port),
         issuers=issuers,
-        regions={"DE": Upstream("DE", Address("127.0.0.1", region))},
+        regions={"DE": Upstream("DE", HostPort("127.0.0.1", region))},
         routing=RoutingTable((ServingRegion("DE", frozenset({"DE"})),)),
     )
     keys = {"https://idp.example": read_key_set((folder / "jwks.json").read_bytes(), issuers.issuers[0])}
@@ -132,9 +132,9 @@ def run_builtin(folder: Path, port: int, region: int) -> None:
 
     content = json.loads((folder / "issuers.json").read_text())
     table = GatewayTable(
-        listen=Address("127.0.0.1", port),
+        listen=HostPort("127.0.0.1", port),
         issuers=IssuerTable.from_json(content),
-        regions={"DE": Upstream("DE", Address("127.0.0.1", region))},
+        regions={"DE": Upstream("DE", HostPort("127.0.0.1", region))},
         routing=RoutingTable((ServingRegion("DE", frozenset({"DE"})),)),
         health="/readyz",
     )

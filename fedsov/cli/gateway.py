@@ -13,7 +13,7 @@ from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
-    from fedsov.inference.gateway.table import Address
+    from fedsov.inference.gateway.table import HostPort
 
 app = group_app(
     "Sends each request to a region that may serve it, by the jurisdiction that its token claims.",
@@ -40,7 +40,7 @@ def kind_of_gateway(text: str) -> str:
     return text
 
 
-def _listen(text: str) -> Address | None:
+def _listen(text: str) -> HostPort | None:
     from fedsov.inference.gateway.table import address_of
 
     return address_of("--listen", text) if text else None

@@ -29,8 +29,8 @@ from fedsov.border.law.in_force import law_in_force
 from fedsov.border.policy import decide
 from fedsov.checks import prefixed
 from fedsov.errors import ConfigurationError
-from fedsov.inference.gateway.table import Address, GatewayTable, TableFile, Upstream, read_table
-from fedsov.inference.issuers import IssuerTable, read_issuers
+from fedsov.inference.gateway.table import GatewayTable, HostPort, TableFile, Upstream, read_table
+from fedsov.inference.issuers import IssuerTable, is_loopback, read_issuers
 from fedsov.inference.key_sets import KeySet
 from fedsov.inference.routing import RoutingTable, ServingRegion
 from fedsov.label import Label
@@ -44,7 +44,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 _REGISTER_OF_A_RUN = "border.evidence, or --evidence FILE"
 """What the border calls a register that nobody named; here the table names it."""
-LISTEN = Address("127.0.0.1", 8440)
+LISTEN = HostPort("127.0.0.1", 8440)
 """Where a gateway of a workspace listens unless told otherwise."""
 
 
@@ -68,7 +68,7 @@ class GatewaySource:
         return lines
 
 
-def read_gateway(workspace: Path, file: Path | None, today: date, *, listen: Address | None = None) -> GatewaySource:
+def read_gateway(workspace: Path, file: Path | None, today: date, *, listen: HostPort | None = None) -> GatewaySource:
     """The table of a file, or of a workspace's regions where no file is named.
 
     Args:
@@ -89,7 +89,7 @@ def issuer_keys(issuers: IssuerTable) -> Mapping[str, KeySet]:
     return keys
 
 
-def _of_file(workspace: Path, path: Path, today: date, listen: Address | None) -> GatewaySource:
+def _of_file(workspace: Path, path: Path, today: date, listen: HostPort | None) -> GatewaySource:
     path = path.resolve()
     written = read_table(_content(path), path)
     law, issuers = Workspace(workspace).law, written.issuers
@@ -180,7 +180,7 @@ def _crossing(written: TableFile, region: Upstream, code: str, today: date) -> C
     )
 
 
-def _of_workspace(root: Path, listen: Address | None) -> GatewaySource:
+def _of_workspace(root: Path, listen: HostPort | None) -> GatewaySource:
     workspace = Workspace(root)
     places = [place for name in workspace.region_names() if (place := _place(workspace.region(name), name))]
     if not places:
@@ -207,7 +207,10 @@ def _upstream(place: EndpointPlace) -> Upstream:
     if not place.port:
         raise ConfigurationError(f"the endpoint of {place.region} listens at any free port; give it one of its own")
     ca = place.serving.certificate if place.is_tls else None
-    return Upstream(place.region, Address(place.host, place.port), ca, place.jurisdictions, place.hosts)
+    name = "localhost" if place.is_tls and is_loopback(place.host) else ""
+    return Upstream(
+        place.region, HostPort(place.host, place.port), ca, place.jurisdictions, place.hosts, server_name=name
+    )
 
 
 def _shared_issuers(places: list[EndpointPlace]) -> IssuerTable:

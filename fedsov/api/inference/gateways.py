@@ -17,9 +17,9 @@ from typing import Any
 
 from fedsov.api.inference.gateway_table import GatewaySource, issuer_keys, read_gateway
 from fedsov.errors import ConfigurationError, FedsovError
-from fedsov.inference.gateway.table import Address, GatewayTable
+from fedsov.inference.gateway.table import GatewayTable, HostPort
 from fedsov.runtimes.serving import gateway_files
-from fedsov.runtimes.serving.gateway_files import KINDS, Checked
+from fedsov.runtimes.serving.gateway_files import KINDS, ProgramCheck
 from fedsov.runtimes.serving.gateway_process import LoadedTable, run
 from fedsov.runtimes.serving.jwks import KeySources
 
@@ -35,7 +35,7 @@ class Rendered:
     kind: str
     folder: Path
     files: tuple[str, ...]
-    checked: Checked
+    checked: ProgramCheck
     lines: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class CheckedTable:
     """
 
     source: GatewaySource
-    kinds: Mapping[str, Checked] = field(default_factory=dict)
+    kinds: Mapping[str, ProgramCheck] = field(default_factory=dict)
 
     @property
     def routes(self) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class CheckedTable:
 
 
 def render(
-    workspace: Path, kind: str, folder: Path, *, table: Path | None, today: date, listen: Address | None = None
+    workspace: Path, kind: str, folder: Path, *, table: Path | None, today: date, listen: HostPort | None = None
 ) -> Rendered:
     """Writes the files of a kind of gateway, and has its program check them where it is installed.
 
@@ -102,11 +102,11 @@ def check(workspace: Path, *, table: Path | None, today: date) -> CheckedTable:
                 gateway_files.put_files(kind, Path(folder), files)
                 kinds[kind] = gateway_files.check(kind, Path(folder))
             except ConfigurationError as error:
-                kinds[kind] = Checked(False, str(error))
+                kinds[kind] = ProgramCheck(False, str(error))
     return CheckedTable(source, kinds)
 
 
-def serve(workspace: Path, *, table: Path | None, say: Say, listen: Address | None = None) -> None:
+def serve(workspace: Path, *, table: Path | None, say: Say, listen: HostPort | None = None) -> None:
     """Runs the built-in gateway until it is asked to end. Raises ConfigurationError where it cannot begin."""
 
     def load() -> LoadedTable:
@@ -124,7 +124,7 @@ def follow(
     table: Path | None,
     pid_file: Path | None,
     say: Say,
-    listen: Address | None = None,
+    listen: HostPort | None = None,
 ) -> Iterator[None]:
     """Renders again whenever the table, an issuer's keys or the day changed, and has the running gateway take it.
 

@@ -329,8 +329,8 @@ def _endpoint(place: int, region: Upstream) -> dict[str, Any]:
 
 def _secure(region: Upstream) -> dict[str, Any]:
     """TLS to a region: its certificate is of its authority, and for its host."""
-    host = region.address.bare_host
-    kind = "IP_ADDRESS" if host.replace(".", "").isdigit() or ":" in host else "DNS"
+    host = region.certified_name
+    kind = "DNS" if region.has_dns_name else "IP_ADDRESS"
     checked = {
         "trusted_ca": {"filename": str(region.ca)},
         "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],

@@ -234,6 +234,11 @@ def _down(chain: tuple[str, ...]) -> str:
 def _server(region: Upstream) -> str:
     if region.ca is None:
         return str(region.address)
-    host = region.address.bare_host
-    name = "" if re.fullmatch(r"[0-9.]+|.*:.*", host) else f" sni str({host}) check-sni {host}"
-    return f"{region.address} ssl verify required verifyhost {host} ca-file {region.ca}{name}"
+    name = region.certified_name
+    if not region.has_dns_name:
+        raise ConfigurationError(
+            f"HAProxy checks no IP address in a certificate: set regions.{region.name}.server_name to the DNS name "
+            f"that {region.name}'s certificate has, such as localhost"
+        )
+    checked = f"ssl verify required verifyhost {name} sni str({name}) check-sni {name}"
+    return f"{region.address} {checked} ca-file {region.ca}"

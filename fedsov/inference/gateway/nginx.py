@@ -149,5 +149,5 @@ def _proxied(region: Upstream, seconds: int) -> Iterator[str]:
             "      proxy_ssl_verify on;",
             "      proxy_ssl_verify_depth 3;",
             "      proxy_ssl_server_name on;",
-            f"      proxy_ssl_name {region.address.bare_host};",
+            f"      proxy_ssl_name {region.certified_name};",
         )

@@ -10,6 +10,7 @@
       DE:
         url: https://de.example:8443
         ca: de-ca.crt               # what its certificate is checked with; needed for https
+        server_name: de.example     # the name in its certificate, where that is not the host of its url
         jurisdictions: [DE]         # its own; every part of a country that no other region names
         hosts: [FR]                 # others that it may answer for, where the border permits that crossing
         location: DE                # where its machines are
@@ -42,10 +43,12 @@ _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::([0-9]{1,5}
 _LISTEN = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):([0-9]{1,5})")
 _HEALTH = re.compile(r"/[A-Za-z0-9/_-]{0,100}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_IP = re.compile(r"[0-9.]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class HostPort:
     """A host and a port."""
 
     host: str
@@ -66,22 +69,34 @@ class Upstream:
 
     Attributes:
         ca: the file of the authority that its certificate is checked with; None where it speaks no TLS.
+        server_name: the name that its certificate must have, and that is asked for (SNI); "" for the address's host.
         jurisdictions, hosts: codes as they are written, before the parts of countries are added.
         location, entity: where and whose it is; "" where it is not said, of a workspace's region.
     """
 
     name: str
-    address: Address
+    address: HostPort
     ca: Path | None = None
     jurisdictions: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     location: str = ""
     entity: str = ""
     distance: float = 0.0
+    server_name: str = ""
 
     @property
     def is_tls(self) -> bool:
         return self.ca is not None
+
+    @property
+    def certified_name(self) -> str:
+        """The DNS name or the IP address that its certificate must be for."""
+        return self.server_name or self.address.bare_host
+
+    @property
+    def has_dns_name(self) -> bool:
+        """Whether that is a name, not an IP address."""
+        return not _IP.fullmatch(self.certified_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +135,7 @@ class GatewayTable:
         health: the path by which a region says that it can answer.
     """
 
-    listen: Address
+    listen: HostPort
     issuers: IssuerTable
     regions: Mapping[str, Upstream]
     routing: RoutingTable
@@ -150,7 +165,7 @@ Keys = Mapping[str, KeySet]
 class TableFile:
     """A table as its file says it: before the border was asked about hosts, and parts of countries were added."""
 
-    listen: Address
+    listen: HostPort
     issuers: Path
     regions: Mapping[str, Upstream]
     certificate: Path | None = None
@@ -184,12 +199,12 @@ def read_table(content: bytes, path: Path) -> TableFile:
         )
 
 
-def address_of(name: str, value: Any) -> Address:
+def address_of(name: str, value: Any) -> HostPort:
     """HOST:PORT. Raises ConfigurationError for any other."""
     written = _LISTEN.fullmatch(text(name, value, "HOST:PORT"))
     if written is None or int(written[2]) > 65535:
         raise refused(name, "HOST:PORT, as 127.0.0.1:8440", value)
-    return Address(written[1], int(written[2]))
+    return HostPort(written[1], int(written[2]))
 
 
 def _name(value: Any) -> str:
@@ -217,14 +232,22 @@ def _upstream(group: str, name: str, plain: Any, folder: Path) -> Upstream:
         raise refused(f"{group}.jurisdictions", "a list with at least one code", list(own))
     return Upstream(
         name,
-        Address(written[2], int(written[3] or (443 if secure else 80))),
+        HostPort(written[2], int(written[3] or (443 if secure else 80))),
         ca,
         own,
         texts(f"{group}.hosts", settings.get("hosts", [])),
         text(f"{group}.location", require(group, settings, "location"), "an ISO 3166 code"),
         text(f"{group}.entity", settings.get("entity", "")),
         real(f"{group}.distance", settings.get("distance", 0.0), at_least=0.0),
+        _server_name(f"{group}.server_name", settings.get("server_name")),
     )
+
+
+def _server_name(name: str, value: Any) -> str:
+    host = text_or_none(name, value, "a DNS name") or ""
+    if host and not _HOST.fullmatch(host):
+        raise refused(name, "a DNS name", value)
+    return host
 
 
 def _file(name: str, value: Any, folder: Path) -> Path | None:

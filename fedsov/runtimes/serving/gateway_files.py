@@ -42,7 +42,7 @@ _CHECKS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ProgramCheck:
     """What a gateway's own program says of its configuration.
 
     Attributes:
@@ -99,17 +99,17 @@ def _both_clusters(path: Path, new: str) -> str:
     return json.dumps({"version_info": version, "resources": [*plain["resources"], *leaving]}, indent=1)
 
 
-def check(kind: str, folder: Path) -> Checked:
+def check(kind: str, folder: Path) -> ProgramCheck:
     """Has the gateway's own program read the files of a folder."""
     program, *words = (word.format(folder=folder.resolve()) for word in _CHECKS[kind])
     path = shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
     if path is None:
-        return Checked(None, f"{program} is not installed here")
+        return ProgramCheck(None, f"{program} is not installed here")
     try:
         done = subprocess.run([path, *words], capture_output=True, text=True, timeout=SECONDS_TO_CHECK, check=False)
     except (OSError, subprocess.TimeoutExpired) as problem:
-        return Checked(False, f"{program} cannot check: {problem}")
-    return Checked(done.returncode == 0, (done.stderr + done.stdout).strip()[-2000:])
+        return ProgramCheck(False, f"{program} cannot check: {problem}")
+    return ProgramCheck(done.returncode == 0, (done.stderr + done.stdout).strip()[-2000:])
 
 
 def tell(kind: str, pid_file: Path) -> None:
@@ -120,6 +120,15 @@ def tell(kind: str, pid_file: Path) -> None:
     if kind not in _SIGNALS:
         return
     try:
-        os.kill(int(pid_file.read_text().split()[0]), _SIGNALS[kind])
-    except (OSError, ValueError, IndexError) as problem:
+        os.kill(_process(pid_file, kind), _SIGNALS[kind])
+    except (OSError, ValueError, IndexError, OverflowError) as problem:
         raise ConfigurationError(f"{pid_file} names no {kind} that can be told to read its files: {problem}") from None
+
+
+def _process(pid_file: Path, kind: str) -> int:
+    """The process that a file names. Raises OSError, ValueError, IndexError where it is none of that kind."""
+    pid = int(pid_file.read_text().split()[0])
+    about = Path(f"/proc/{pid}/comm")
+    if pid <= 1 or (about.parent.parent.is_dir() and kind not in about.read_text()):
+        raise ValueError(f"process {pid} is another program")
+    return pid

@@ -70,7 +70,7 @@ class RegionClient:
         """Whether a region says that it can answer."""
         try:
             async with asyncio.timeout(HEALTH_SECONDS):
-                answer = await self._session.get(self._url(region, path), ssl=self._tls(region), allow_redirects=False)
+                answer = await self._sent(region, ForwardedRequest("GET", path, [], b""))
                 answer.release()
                 return answer.status == 200
         except (TimeoutError, OSError, aiohttp.ClientError, ConfigurationError):
@@ -94,6 +94,7 @@ class RegionClient:
             headers=headers,
             data=request.body if request.body or request.method == "POST" else None,
             ssl=self._tls(region),
+            server_hostname=region.certified_name if region.is_tls else None,
             allow_redirects=False,
         )
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from fedsov.api.inference.gateway_table import issuer_keys, read_gateway
-from fedsov.errors import ConfigurationError
+from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.inference.routing import NoRegion, Routed, route
+from fedsov.ledger.ledger import Ledger
+from fedsov.runtimes.serving.place import EndpointPlace, publish
+from fedsov.storage.workspace import ledger_of
 from tests.inference.token_attacks import ISSUER, TokenWorld
 from tests.world import ROOT
 
@@ -119,6 +124,41 @@ def test_an_issuer_without_keys_is_said(folder):
     (folder / "jwks.json").unlink()
     with pytest.raises(ConfigurationError, match="no keys of https://idp.example"):
         issuer_keys(read_gateway(folder, folder / "gateway.yaml", TODAY).table.issuers)
+
+
+def endpoint(root: Path, name: str, issuers: str, **changes) -> EndpointPlace:
+    """A region's endpoint, as the region signs it."""
+    folder = root / "regions" / name
+    folder.mkdir(parents=True)
+    with closing(Ledger(ledger_of(folder), name)) as ledger:
+        ledger.append({"act": "test"})
+        usual = {"jurisdictions": (name,), "port": 9001, "is_tls": True}
+        place = EndpointPlace(region=name, folder=folder, region_key=ledger.key, hub_key="0" * 64, **(usual | changes))
+        publish(place, ledger.sign)
+    place.serving.issuers.write_text(issuers)
+    return place
+
+
+def test_the_regions_of_a_workspace_say_whom_they_serve_and_where(folder, tokens):
+    issuers = tokens.issuers(str(folder / "jwks.json"))
+    de = endpoint(folder, "DE", issuers, hosts=("FR",))
+    endpoint(folder, "US", issuers, port=9002, is_tls=False)
+    source = read_gateway(folder, None, TODAY)
+    assert [region_of(source, code) for code in ("DE", "DE-BY", "FR", "US-OH", "KP")] == ["DE", "DE", "DE", "US", 451]
+    secure, plain = source.table.regions["DE"], source.table.regions["US"]
+    assert (secure.ca, secure.certified_name, plain.ca) == (de.serving.certificate, "localhost", None)
+    assert de.path in source.files and str(source.table.listen) == "127.0.0.1:8440"
+    changed = json.loads(de.path.read_text())
+    de.path.write_text(json.dumps(changed | {"hosts": ["FR", "US"]}))
+    with pytest.raises(CertificateRefused, match=r"endpoint\.json"):
+        read_gateway(folder, None, TODAY)
+
+
+def test_regions_that_believe_different_issuers_need_a_table(folder, tokens):
+    endpoint(folder, "DE", tokens.issuers(str(folder / "jwks.json")))
+    endpoint(folder, "US", tokens.issuers(str(folder / "other.json")))
+    with pytest.raises(ConfigurationError, match="different tables of issuers"):
+        read_gateway(folder, None, TODAY)
 
 
 def test_a_workspace_without_endpoints_says_what_to_do(tmp_path):

@@ -12,8 +12,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
-def self_signed(folder: Path, host: str) -> tuple[str, str]:
-    """The files of a certificate for a host and for 127.0.0.1, and of its key."""
+def self_signed(folder: Path, host: str, *, authority: bool = True) -> tuple[str, str]:
+    """The files of a certificate for a host and for 127.0.0.1, and of its key.
+
+    Args:
+        authority: whether it may sign others; a trial's endpoint has one that may not.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
@@ -27,7 +31,7 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=0 if authority else None), critical=True)
         .sign(key, SHA256())
     )
     paths = folder / f"{host}.crt", folder / f"{host}.key"

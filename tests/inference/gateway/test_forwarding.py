@@ -20,7 +20,7 @@ from fedsov.inference.gateway.forwarding import (
     passed_on,
     to_region,
 )
-from fedsov.inference.gateway.table import Address, GatewayLimits, GatewayTable, Upstream
+from fedsov.inference.gateway.table import GatewayLimits, GatewayTable, HostPort, Upstream
 from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.receiving import Refused
@@ -59,7 +59,7 @@ async def _parts(*parts: bytes) -> AsyncIterator[bytes]:
 
 class World:
     def __init__(self, tokens: TokenWorld, **limits: int) -> None:
-        self.tokens, self.regions = tokens, Regions()
+        self.tokens, self.regions, self.runner = tokens, Regions(), asyncio.Runner()
         issuers = IssuerTable.from_json(json.loads(tokens.issuers()))
         self.keys = {tokens.issuer: read_key_set(tokens.jwks(), issuers.issuers[0])}
         self.check, self.renewed = TokenCheck(issuers, self.keys), 0
@@ -71,9 +71,9 @@ class World:
             )
         )
         table = GatewayTable(
-            listen=Address("127.0.0.1", 1),
+            listen=HostPort("127.0.0.1", 1),
             issuers=issuers,
-            regions={name: Upstream(name, Address("127.0.0.1", 1)) for name in names},
+            regions={name: Upstream(name, HostPort("127.0.0.1", 1)) for name in names},
             routing=routing,
             limits=GatewayLimits(**({"seconds": 1} | limits)),
         )
@@ -109,7 +109,7 @@ class World:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        asyncio.run(self.gateway(scope, receive, send))
+        self.runner.run(self.gateway(scope, receive, send))
         answer = b"".join(message.get("body", b"") for message in sent)
         return sent[0]["status"], json.loads(answer or b"{}"), dict(sent[0]["headers"])
 

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from fedsov.errors import ConfigurationError
-from fedsov.inference.gateway.table import Address, GatewayTable, Upstream
+from fedsov.inference.gateway.table import GatewayTable, HostPort, Upstream
 from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.key_sets import KeySet, read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
@@ -31,7 +31,7 @@ class SecureRegion:
     """A region that speaks TLS, with a certificate of its own making, and answers the code that it was told."""
 
     def __init__(self, folder: Path, host: str = "localhost") -> None:
-        self.certificate, key = self_signed(folder, host)
+        self.certificate, key = self_signed(folder, host, authority=False)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(self.certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ class SecureRegion:
 def table(tokens: TokenWorld, port: int, upstream: Upstream, *, issuers: IssuerTable, **more: Any) -> GatewayTable:
     routing = RoutingTable((ServingRegion("DE", frozenset({"DE"}), frozenset({"FR"})),))
     return GatewayTable(
-        listen=Address("127.0.0.1", port), issuers=issuers, regions={"DE": upstream}, routing=routing, **more
+        listen=HostPort("127.0.0.1", port), issuers=issuers, regions={"DE": upstream}, routing=routing, **more
     )
 
 
@@ -96,14 +96,15 @@ def test_a_region_s_certificate_is_checked_with_its_own_authority_and_for_its_ho
     region, other = SecureRegion(tmp_path), self_signed(tmp_path / "other", "localhost")[0]
     elsewhere = SecureRegion(tmp_path, "de.example")
     issuers, keys = issuers_of(tokens)
-    cases = {
-        region.certificate: (200, "localhost", region.port),
-        other: (503, "localhost", region.port),  # a stranger's authority
-        elsewhere.certificate: (503, "localhost", elsewhere.port),  # a certificate for another name
-    }
-    for number, (ca, (status, host, upstream_port)) in enumerate(cases.items()):
+    cases = [
+        (200, region.certificate, "localhost", region.port, ""),
+        (200, elsewhere.certificate, "127.0.0.1", elsewhere.port, "de.example"),
+        (503, other, "localhost", region.port, ""),  # a stranger's authority
+        (503, elsewhere.certificate, "localhost", elsewhere.port, ""),  # a certificate for another name
+    ]
+    for number, (status, ca, host, upstream_port, name) in enumerate(cases):
         folder, port = tmp_path / f"{kind}-{number}", free_port()
-        upstream = Upstream("DE", Address(host, upstream_port), Path(ca))
+        upstream = Upstream("DE", HostPort(host, upstream_port), Path(ca), server_name=name)
         put_files(kind, folder, render(kind, table(tokens, port, upstream, issuers=issuers), keys, folder))
         checked = check(kind, folder)
         assert checked.is_valid, checked.text
@@ -120,12 +121,14 @@ def test_a_gateway_speaks_tls_where_the_table_says_so(kind: str, tokens: TokenWo
     (tmp_path / "own").mkdir()
     certificate, key = self_signed(tmp_path / "own", "localhost")
     folder, port = tmp_path / kind, free_port()
-    upstream = Upstream("DE", Address("localhost", region.port), Path(region.certificate))
+    upstream = Upstream("DE", HostPort("localhost", region.port), Path(region.certificate))
     secure = table(tokens, port, upstream, issuers=issuers, certificate=Path(certificate), key=Path(key))
     put_files(kind, folder, render(kind, secure, keys, folder))
     context = ssl.create_default_context(cafile=certificate)
     with running(COMMANDS[kind](folder), port, tmp_path / "log"):
         wait_until(lambda: post(port, tokens.token("DE"), context)[0] == 200, 5, what="an answer over TLS")
+        with pytest.raises(ssl.SSLError):
+            post(port, tokens.token("DE"), ssl.create_default_context())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -142,7 +145,7 @@ def test_two_issuers_may_say_the_same_word_and_mean_different_codes(
         for each, world in zip(issuers.issuers, (tokens, other), strict=True)
     }
     region, folder, port = SecureRegion(tmp_path), tmp_path / kind, free_port()
-    upstream = Upstream("DE", Address("localhost", region.port), Path(region.certificate))
+    upstream = Upstream("DE", HostPort("localhost", region.port), Path(region.certificate))
     put_files(kind, folder, render(kind, table(tokens, port, upstream, issuers=issuers), keys, folder))
     with running(COMMANDS[kind](folder), port, tmp_path / "log"):
         wait_until(lambda: post(port, other.token("DE"))[0] == 200, 5, what="an answer")
@@ -163,12 +166,16 @@ def test_what_a_gateway_cannot_check_is_refused_with_a_way_out(tokens: TokenWorl
     plain["issuers"][0]["algorithms"] = ["EdDSA"]
     issuers = IssuerTable.from_json(plain)
     keys = {tokens.issuer: read_key_set(json.dumps({"keys": [jwk | {"kid": "o1"}]}).encode(), issuers.issuers[0])}
-    upstream = Upstream("DE", Address("127.0.0.1", 9))
+    upstream = Upstream("DE", HostPort("127.0.0.1", 9))
     for kind in ("haproxy", "nginx"):
         with pytest.raises(ConfigurationError, match="cannot check EdDSA.*or render envoy"):
             render(kind, table(tokens, 8440, upstream, issuers=issuers), keys, tmp_path)
     put_files("envoy", tmp_path, render("envoy", table(tokens, 8440, upstream, issuers=issuers), keys, tmp_path))
     assert check("envoy", tmp_path).is_valid
+    by_address = Upstream("DE", HostPort("127.0.0.1", 9), tmp_path / "ca.crt")
+    plain_issuers, plain_keys = issuers_of(tokens)
+    with pytest.raises(ConfigurationError, match="set regions.DE.server_name"):
+        render("haproxy", table(tokens, 8440, by_address, issuers=plain_issuers), plain_keys, tmp_path)
     dotted, keys = issuers_of(tokens, claim="https://idp.example/country")
     with pytest.raises(ConfigurationError, match="reads a dot"):
         render("envoy", table(tokens, 8440, upstream, issuers=dotted), keys, tmp_path)
@@ -179,7 +186,7 @@ def test_a_claim_with_dots_and_slashes_is_read(kind: str, tokens: TokenWorld, tm
     claim = "https://idp.example/country"
     issuers, keys = issuers_of(tokens, claim=claim)
     region, folder, port = SecureRegion(tmp_path), tmp_path / kind, free_port()
-    upstream = Upstream("DE", Address("localhost", region.port), Path(region.certificate))
+    upstream = Upstream("DE", HostPort("localhost", region.port), Path(region.certificate))
     put_files(kind, folder, render(kind, table(tokens, port, upstream, issuers=issuers), keys, folder))
     with running(COMMANDS[kind](folder), port, tmp_path / "log"):
         wait_until(lambda: post(port, tokens.token(None, **{claim: "DE"}))[0] == 200, 5, what="an answer")
@@ -189,7 +196,7 @@ def test_a_claim_with_dots_and_slashes_is_read(kind: str, tokens: TokenWorld, tm
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_broken_is_found_by_the_gateway_s_own_program(kind: str, tokens: TokenWorld, tmp_path: Path) -> None:
     issuers, keys = issuers_of(tokens)
-    upstream = Upstream("DE", Address("127.0.0.1", 9), tmp_path / "nowhere.crt")
+    upstream = Upstream("DE", HostPort("localhost", 9), tmp_path / "nowhere.crt")
     put_files(
         kind, tmp_path / kind, render(kind, table(tokens, 8440, upstream, issuers=issuers), keys, tmp_path / kind)
     )
