@@ -12,20 +12,23 @@ global model whose private parameters stay in the regions is not whole, and is n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from fedsov.api.region_settings import names_of
-from fedsov.errors import ConfigurationError, unknown
-from fedsov.model import saved as saved_model
+from fedsov.api.inference.model_crossings import Sender
+from fedsov.api.inference.registered import HUB, listed_version
+from fedsov.api.region_settings import names_of, show
+from fedsov.errors import ConfigurationError, LedgerBroken, unknown
+from fedsov.ledger.ledger import Ledger
 from fedsov.model.encoder import Unseen
 from fedsov.model.loaded import LoadedModel
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 from fedsov.registry.lookup import ListedVersion, find, listed, name_of
-from fedsov.storage.workspace import Workspace
-
-HUB = "hub"
+from fedsov.storage.atomic_files import unpack_arrays
+from fedsov.storage.locks import hold_workspace
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,6 @@ class FoundVersion:
 
     owner: str
     listed: ListedVersion
-
-    def read(self) -> tuple[SavedModel, Parameters]:
-        """What it is, with its version, and its parameters. Raises as `fedsov.model.saved.read`."""
-        saved, parameters = saved_model.read(self.listed.folder)
-        return replace(saved, version=self.listed.version), parameters
 
 
 def load(region: str, model: str, *, workspace: str | Path = ".fedsov", unseen: Unseen = "refuse") -> LoadedModel:
@@ -87,11 +85,15 @@ def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, P
 
     Raises Refused, LedgerBroken; as `fedsov.model.saved.read`, and ConfigurationError for a model that is not whole.
     """
-    saved, parameters = found.read()
-    saved.check_whole()
-    if found.owner == HUB:
-        raise ConfigurationError(
-            f"{saved.name} is the hub's model, and comes to a region through the hub's gate: "
-            f"`fedsov promote {saved.name} {saved.version} --region {region}`"
-        )
-    return saved, parameters
+    workspace = Workspace(root)
+    folder = workspace.hub if found.owner == HUB else workspace.region(found.owner)
+    model = listed_version(found.owner, folder, found.listed)
+    model.saved.check_whole()
+    if found.owner != HUB:
+        return model.saved, model.parameters
+    path = ledger_of(workspace.hub)
+    if not is_there(path):
+        raise LedgerBroken(f"no ledger at {path}, beside the registry of the hub; restore your copy")
+    with hold_workspace(workspace), closing(Ledger(path, Ledger.read(path).owner)) as hub:
+        arrived = Sender(workspace, hub).send(model, show(root, region).settings)
+    return model.saved, unpack_arrays(arrived)

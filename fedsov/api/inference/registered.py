@@ -13,6 +13,7 @@ from fedsov.model import saved as saved_model
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 from fedsov.model.signature import WEIGHTS
+from fedsov.registry.lookup import ListedVersion, params_of
 from fedsov.registry.values import VersionDetails
 from fedsov.runtimes.registry_connection import RegistryConnection
 from fedsov.storage.atomic_files import sha256_hex
@@ -88,6 +89,18 @@ def registered(registry: RegistryConnection, workspace: Workspace, model: str, v
     weights = (details.folder / WEIGHTS).read_bytes()
     numbered = replace(saved, version=version)
     return Registered(owner, folder, version, numbered, parameters, weights, details.tags, details.params)
+
+
+def listed_version(owner: str, folder: Path, version: ListedVersion) -> Registered:
+    """A version that was looked up in the registry of a folder, read and checked. Raises as `registered`."""
+    saved, parameters = saved_model.read(version.folder)
+    numbered = replace(saved, version=version.version)
+    details = VersionDetails(
+        version.name, version.version, version.folder, version.tags, params_of(folder, version.run)
+    )
+    _check_label(details, saved)
+    weights = (version.folder / WEIGHTS).read_bytes()
+    return Registered(owner, folder, version.version, numbered, parameters, weights, details.tags, details.params)
 
 
 def _check_label(details: VersionDetails, saved: SavedModel) -> None:

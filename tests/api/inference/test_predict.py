@@ -53,9 +53,10 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> PeopleRegion:
     """A region of people with two versions of a model in its registry; the first is the champion."""
     region = PeopleRegion(tmp_path_factory.mktemp("people"))
     region.ingest(drawn(range(40)))
+    tags = {"label": json.dumps(MODEL.label.to_json())}
     for run, seed in (("r1", 1), ("r2", 2)):
         path = saved.write(region.folder / "models" / run, MODEL, parameters_of(MODEL, seed=seed))
-        record(region.folder, RunRecord(run, "people", models=(ModelRecord("people-de", path),)))
+        record(region.folder, RunRecord(run, "people", models=(ModelRecord("people-de", path, tags),)))
     promote(region.folder, "people-de", 1)
     return region
 
