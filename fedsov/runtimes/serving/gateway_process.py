@@ -32,7 +32,7 @@ from fedsov.inference.gateway.table import GatewayTable
 from fedsov.inference.limits import RequestLimits
 from fedsov.inference.tokens import TokenCheck
 from fedsov.runtimes.serving.asgi_server import AsgiServer
-from fedsov.runtimes.serving.http_limits import limited_protocol
+from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.region_client import RegionClient
 
@@ -89,7 +89,7 @@ class _Process:
             self._gateway = Gateway(state, self._client.forward, self._renew)
             self._failures = dict.fromkeys(table.regions, 0)
             await self._look_at_regions()
-            server = AsgiServer(self._gateway, limited_protocol(_limits(table), _unnoted), {})
+            server = AsgiServer(self._gateway, endpoint_protocol(_limits(table), _by_the_application, _unnoted), {})
             await server.listen(listener, _tls(table))
             self._say_all(f"the gateway listens at {listener.getsockname()[0]}:{listener.getsockname()[1]}")
             await self._until_stopped()
@@ -182,6 +182,10 @@ class _Process:
     async def _renew(self, issuer: str) -> None:
         sources, check = self._sources, self._gateway.state.check
         check.replace_keys(await asyncio.to_thread(sources.renew, issuer))
+
+
+def _by_the_application(*_: object) -> None:
+    """No request is answered before the application has it."""
 
 
 def _unnoted(status: int) -> None:
