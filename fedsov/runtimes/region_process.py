@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from flwr.app import Message
@@ -15,10 +14,8 @@ from fedsov.protocol.job import RegionStart
 from fedsov.protocol.signed_labels import LabelledAnswer, signed_label
 from fedsov.region.worker import answer, open_region
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
+from fedsov.runtimes.region_log import RegionLog
 from fedsov.serialization import from_plain
-from fedsov.storage.private_files import make_private_folder, open_private
-
-LARGEST_LOG = 2**20
 
 
 def run(connection: FramedSocket) -> None:
@@ -27,7 +24,7 @@ def run(connection: FramedSocket) -> None:
         told = connection.receive().header
     except ConnectionClosed:
         return
-    log_to(Path(told["folder"]))  # before anything can fail
+    log = RegionLog(Path(told["folder"]))  # before anything can fail
     start = from_plain(RegionStart, told)
     begin_flower_process(HUB_NODE + 1)  # replies bear the node that was asked, whatever it is
     region = open_region(start)
@@ -36,7 +33,9 @@ def run(connection: FramedSocket) -> None:
         while True:
             frame = connection.receive()
             question, label = unpack(frame.body), Label.from_json(frame.header["label"])
-            connection.send(_frame(start, keys, question, *answer(region, question, label)))
+            with log.of_message():
+                reply = _frame(start, keys, question, *answer(region, question, label))
+            connection.send(reply)
     except ConnectionClosed:
         region.close()
 
@@ -48,14 +47,3 @@ def _frame(start: RegionStart, keys: RegionKeys, question: Message, reply: Messa
         return Frame(header, body)
     labelled = LabelledAnswer(start.run, start.region.name, question.metadata.message_id, body, label)
     return Frame({**header, "signature": signed_label(keys.sign, labelled)}, body)
-
-
-def log_to(folder: Path) -> None:
-    """Sends all that this process prints to the region's own log; nothing reaches the caller's terminal."""
-    make_private_folder(folder)
-    log = open_private(folder / "worker.log", os.O_WRONLY | os.O_APPEND)
-    if os.fstat(log).st_size > LARGEST_LOG:
-        os.ftruncate(log, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)

@@ -58,6 +58,7 @@ class GridLine:
         self._connection, self._on_bytes, self._outage, self._say = connection, on_bytes, outage, say
         self._token, self._number = "", 0
         self.run = 0
+        self.revoked: dict[str, str] = {}
         self._ended = threading.Event()
 
     def begin(self) -> None:
@@ -71,6 +72,7 @@ class GridLine:
     def regions(self) -> dict[str, RegionSeen]:
         """The approved regions by name."""
         told = self._again(lambda: self._connection.get(REGIONS))
+        self.revoked = {str(name): str(why) for name, why in told["revoked"].items()}
         return {name: RegionSeen(int(each["node"]), bool(each["connected"])) for name, each in told["regions"].items()}
 
     def send(self, messages: Sequence[Message]) -> list[str]:

@@ -120,7 +120,8 @@ class DeployedLinks:
         until, told = time.monotonic() + self._wait, False
         while True:
             seen = self._look()
-            wanted = sorted(names if names is not None else seen)
+            gone = self._line.revoked
+            wanted = sorted(name for name in (names if names is not None else seen) if name not in gone)
             away = [name for name in wanted if not _is_connected(name, seen)]
             if not away or time.monotonic() >= until:
                 break
@@ -128,6 +129,11 @@ class DeployedLinks:
                 self._say(f"waiting up to {self._wait:.0f} s for {', '.join(away)} to connect")
             told = True
             time.sleep(GLANCE)
+        for name in sorted(gone if names is None else {*gone} & {*names}):
+            self._say(
+                f"begins without {name}, whose certificate was revoked on {gone[name]}; `fedsov deploy renew` in its "
+                "home, and an approval, bring it back"
+            )
         if away:
             self._say(f"begins without {', '.join(away)}, which did not connect (`fedsov status`)")
         return [name for name in wanted if name not in away]

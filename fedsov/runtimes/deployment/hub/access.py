@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
-from fedsov.keys.certificates import HUB, Identity, identity_of, public_key_of
+from fedsov.keys.certificates import HUB, REGION, Identity, identity_of, public_key_of
 from fedsov.keys.members import Member
-from fedsov.keys.revocation import RevocationList, check_not_revoked, read
+from fedsov.keys.revocation import RevocationList, Revoked, check_not_revoked, read
 from fedsov.runtimes.deployment.noted import check_newest, members_in, newest_counter, noted_acts
 from fedsov.storage.deployment_folder import DeploymentFolder
 
@@ -79,6 +79,7 @@ class Access:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _members: _Watched = field(init=False)
     _revoked: _Watched = field(init=False)
+    _taken_back: Mapping[str, Revoked] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._members = _Watched(self.folder.members, self._read_members)
@@ -114,6 +115,12 @@ class Access:
         listed: RevocationList = self._revoked.now()
         return listed.counter
 
+    def revoked_regions(self) -> dict[str, Revoked]:
+        """The regions that were revoked and are no members now, by name. Raises KeyUnavailable, CertificateRefused."""
+        self._revoked.now()
+        members = self._members.now()
+        return {name: entry for name, entry in self._taken_back.items() if name not in members}
+
     def list_of_revoked(self) -> bytes:
         """That list, as it is signed."""
         return self.folder.revoked.read_bytes()
@@ -147,4 +154,7 @@ class Access:
         listed, seen = read(path.read_bytes(), hub.verify_key), self._revoked.value
         if seen is not None:
             listed.check_follows(seen)
-        return check_newest(listed, newest_counter(noted_acts(self.folder)), self.folder)
+        acts = noted_acts(self.folder)
+        regions = {str(body["name"]) for body in acts if body["act"] == "approved" and body["role"] == REGION}
+        self._taken_back = {entry.name: entry for entry in listed.revoked if entry.name in regions}
+        return check_newest(listed, newest_counter(acts), self.folder)

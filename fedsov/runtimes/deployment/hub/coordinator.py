@@ -319,6 +319,9 @@ class Coordinator:
                 name: {"node": str(known.get(name, 0)), "connected": known.get(name) in online}
                 for name in sorted({*self._access.approved(REGION), *known})
             },
+            "revoked": {
+                name: f"{entry.at[:10]}: {entry.why}" for name, entry in sorted(self._access.revoked_regions().items())
+            },
         }
 
     async def _begin_run(self, request: PartyRequest) -> Answer:

@@ -57,7 +57,7 @@ from fedsov.runtimes.deployment.region import kept_answer
 from fedsov.runtimes.deployment.region.holdings import holdings
 from fedsov.runtimes.deployment.region.own_files import with_own_files
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
-from fedsov.runtimes.region_process import log_to
+from fedsov.runtimes.region_log import RegionLog
 from fedsov.runtimes.registry_connection import RegistryConnection, open_registry
 from fedsov.serialization import Unserializable, from_plain, to_plain
 from fedsov.storage.atomic_files import write_file
@@ -84,7 +84,7 @@ def run(connection: FramedSocket) -> None:
     except ConnectionClosed:
         return
     workspace = Workspace(Path(place["workspace"]))
-    log_to(workspace.region(place["region"]))  # before anything can fail
+    log = RegionLog(workspace.region(place["region"]))  # before anything can fail
     begin_flower_process(HUB_NODE + 1)
     reuse_memory()
     with BenchServer() as benches:
@@ -93,7 +93,9 @@ def run(connection: FramedSocket) -> None:
             while True:
                 frame = connection.receive()
                 act = deployed.given_up if frame.header.get("given_up") else deployed.answered
-                connection.send(Frame({}, act(frame.body)))
+                with log.of_message():
+                    answer_parcel = act(frame.body)
+                connection.send(Frame({}, answer_parcel))
         except ConnectionClosed:
             deployed.close()
 

@@ -25,6 +25,7 @@ from fedsov.runtimes.deployment.parcels import ParcelDamaged
 from fedsov.runtimes.deployment.paths import FLEET, HAS, WAITS
 from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.deployment.supervision.log_lines import cut
+from fedsov.runtimes.deployment.supervision.repeats import Repeats
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.atomic_files import write_file
@@ -79,7 +80,7 @@ class RegionService:
         tell: Callable[..., None] = lambda event, text, **fields: None,
         health: Health | None = None,
     ) -> None:
-        self._place, self._tell = place, tell
+        self._place, self._tell = place, Repeats(tell)
         self._health = health or Health()
         self._connection = HubConnection(place.hub, place.credentials)
         self._server: ForkServer | None = None
@@ -214,6 +215,7 @@ class RegionService:
         """A sign of life every few seconds, also while the region works on a message for minutes."""
         with HubConnection(self._place.hub, self._place.credentials) as connection:
             while not stop.wait(BEAT):
+                self._tell.flush()
                 try:
                     with suppress(HubUnreachable, HubRefused, ConfigurationError, KeyUnavailable):
                         _, told = connection.post(f"{FLEET}/beat", timeout=2 * BEAT)

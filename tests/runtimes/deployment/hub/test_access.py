@@ -141,3 +141,15 @@ def test_members_that_were_edited_are_refused_and_what_was_cut_between_note_and_
         Access(hub.trial.hub).check_noted()
     path.write_bytes(content)
     Access(hub.trial.hub).check_noted()
+
+
+def test_a_region_that_was_revoked_is_named_to_whoever_asks_for_the_regions_and_an_operator_is_not(hub):
+    assert hub.tell("hub", "regions")["revoked"] == {}
+    with hub_home(hub.trial.hub.home) as home:
+        for name in ("DE", "operator"):
+            serial = identity_of(hub.certificate(name)).serial
+            home.revoke(serial, name, at=datetime(2026, 11, 30, tzinfo=UTC), by="a test", why="it was lost")
+            home.drop(name)
+    told = hub.tell("hub", "regions")
+    assert told["revoked"] == {"DE": "2026-11-30: it was lost"}
+    assert told["regions"] == {}
