@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,8 @@ from fedsov.storage.private_files import create_private_file
 FILE = "subjects.sqlite"
 WAIT = 10.0
 """Seconds for another process that writes."""
-_KEY, _NONCE = 32, 12
+_KEY, _NONCE, _NUMBER = 32, 12, 8
+_LAST_DAY = 2**62
 _TABLES = """
 CREATE TABLE IF NOT EXISTS subjects (
     name BLOB PRIMARY KEY, number INTEGER UNIQUE, generation INTEGER, wrapped BLOB, unused INTEGER NOT NULL DEFAULT 0
@@ -38,6 +39,10 @@ CREATE TABLE IF NOT EXISTS subjects (
 CREATE TABLE IF NOT EXISTS epoch (erasures INTEGER NOT NULL);
 INSERT INTO epoch SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM epoch);
 """
+
+
+Row = tuple[int | None, int | None, bytes | None]
+"""Number of a key, generation of the secret that wraps it, and the wrapped key; None thrice of an erased person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class SubjectKeys:
 
     def __init__(self, path: Path, secrets: LogSecrets, database: sqlite3.Connection) -> None:
         self._path, self._secrets, self._database = path, secrets, database
+        self._wrappings: dict[int, AESGCM] = {}
 
     @staticmethod
     def open(folder: Path, secrets: LogSecrets) -> SubjectKeys:
@@ -80,10 +86,10 @@ class SubjectKeys:
         Raises RequestLogBroken, sqlite3.OperationalError for a full disk.
         """
         names = {subject: self._secrets.name_of(subject) for subject in subjects}
-        rows = {name: row for name in names.values() if (row := self._row(name)) is not None}
-        if new := [name for name in names.values() if name not in rows]:
-            rows |= self._made(new)
-        return {subject: self._key(*rows[name]) for subject, name in names.items()}
+        keys = {name: self._key(*row) for name in names.values() if (row := self._row(name, unused=False)) is not None}
+        if new := {*names.values()} - keys.keys():
+            keys |= self._made(new)
+        return {subject: keys[name] for subject, name in names.items()}
 
     def opening(self, number: int) -> AESGCM | None:
         """The cipher of the key of this number; None where it was erased."""
@@ -155,36 +161,46 @@ class SubjectKeys:
                 "that reader, then run the same command again"
             )
 
-    def _row(self, name: bytes) -> tuple[int | None, int | None, bytes | None] | None:
-        query = "SELECT number, generation, wrapped FROM subjects WHERE name = ? AND unused = 0"
-        row: tuple[int | None, int | None, bytes | None] | None = self._database.execute(query, (name,)).fetchone()
+    def _row(self, name: bytes, *, unused: bool = True) -> Row | None:
+        """A person's row; `unused` says whether one counts that is marked so."""
+        query = "SELECT number, generation, wrapped FROM subjects WHERE name = ? AND unused <= ?"
+        row: Row | None = self._database.execute(query, (name, _LAST_DAY if unused else 0)).fetchone()
         return row
 
-    def _made(self, names: Sequence[bytes]) -> dict[bytes, tuple[int | None, int | None, bytes | None]]:
-        generation = self._secrets.newest
-        wrapping = self._secrets.wrapping(generation)
+    def _made(self, names: Collection[bytes]) -> dict[bytes, SubjectKey]:
+        """Keys of people who have none, or whose key was marked: another worker may have been first."""
+        keys: dict[bytes, SubjectKey] = {}
         with self._writing():
             for name in names:
-                number = int.from_bytes(os.urandom(8), "big") >> 1
-                nonce = os.urandom(_NONCE)
-                wrapped = nonce + wrapping.encrypt(nonce, os.urandom(_KEY), _bound(number, generation))
-                if self._database.execute("UPDATE subjects SET unused = 0 WHERE name = ?", (name,)).rowcount:
-                    continue  # another worker was first, or the person asks again after a long time
-                self._database.execute(
-                    "INSERT INTO subjects VALUES (?, ?, ?, ?, 0)", (name, number, generation, wrapped)
-                )
-        return {name: row for name in names if (row := self._row(name)) is not None}
+                if (row := self._row(name)) is None:
+                    keys[name] = self._new(name)
+                else:
+                    self._database.execute("UPDATE subjects SET unused = 0 WHERE name = ?", (name,))
+                    keys[name] = self._key(*row)
+        return keys
+
+    def _new(self, name: bytes) -> SubjectKey:
+        generation, chance = self._secrets.newest, os.urandom(_NUMBER + _NONCE + _KEY)
+        number = int.from_bytes(chance[:_NUMBER], "big") >> 1
+        nonce, key = chance[_NUMBER:-_KEY], chance[-_KEY:]
+        wrapped = nonce + self._wrapping(generation).encrypt(nonce, key, _bound(number, generation))
+        self._database.execute("INSERT INTO subjects VALUES (?, ?, ?, ?, 0)", (name, number, generation, wrapped))
+        return SubjectKey(number, AESGCM(key))
 
     def _key(self, number: int | None, generation: int | None, wrapped: bytes | None) -> SubjectKey:
         if number is None or generation is None or wrapped is None:
             return GONE
         try:
-            plain = self._secrets.wrapping(generation).decrypt(
-                wrapped[:_NONCE], wrapped[_NONCE:], _bound(number, generation)
-            )
+            wrapping = self._wrapping(generation)
+            plain = wrapping.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _bound(number, generation))
         except InvalidTag:
             raise _broken(self._path, "a key does not open") from None
         return SubjectKey(number, AESGCM(plain))
+
+    def _wrapping(self, generation: int) -> AESGCM:
+        if generation not in self._wrappings:
+            self._wrappings[generation] = self._secrets.wrapping(generation)
+        return self._wrappings[generation]
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
