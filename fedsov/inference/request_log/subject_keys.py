@@ -4,10 +4,11 @@
     number, cipher = keys.of(["X4711"])["X4711"]      # made and on the disk where the person is new
     keys.erase("X4711")                              # what was sealed with it opens nowhere
 
-The database names a person by a keyed digest; a line has the key's random number alone, which leads to nobody once the
-row is gone. Deleted rows are overwritten (``secure_delete``) and the write-ahead log is emptied. An erased person
-leaves a mark, so that no worker makes a key for them again: their later requests are logged without content, until
-`lift`. Workers keep keys in memory; each looks at the number of erasures (`epoch`) before it writes.
+The database names a person by a keyed digest; a line has the key's number alone, which leads to nobody once the row is
+gone. Deleted rows are overwritten (``secure_delete``) and the write-ahead log is emptied. An erased person leaves a
+mark, so that no worker makes a key for them again: their later requests are logged without content, until `lift`.
+Workers keep keys in memory; each looks at the number of erasures (`epoch`) before it writes. Numbers follow each other:
+random ones would touch a page of the database for each new person.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -30,19 +32,25 @@ from fedsov.storage.private_files import create_private_file
 FILE = "subjects.sqlite"
 WAIT = 10.0
 """Seconds for another process that writes."""
-_KEY, _NONCE, _NUMBER = 32, 12, 8
+_KEY, _NONCE = 32, 12
 _LAST_DAY = 2**62
 _TABLES = """
 CREATE TABLE IF NOT EXISTS subjects (
-    name BLOB PRIMARY KEY, number INTEGER UNIQUE, generation INTEGER, wrapped BLOB, unused INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name BLOB NOT NULL UNIQUE,
+    generation INTEGER,
+    wrapped BLOB,
+    unused INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO sqlite_sequence SELECT 'subjects', abs(random() / 4) WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence);
 CREATE TABLE IF NOT EXISTS epoch (erasures INTEGER NOT NULL);
 INSERT INTO epoch SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM epoch);
 """
+"""Numbers begin anywhere, so that those of a database that was lost are not those of the next."""
 
 
-Row = tuple[int | None, int | None, bytes | None]
-"""Number of a key, generation of the secret that wraps it, and the wrapped key; None thrice of an erased person."""
+Row = tuple[int, int | None, bytes | None]
+"""Number of a key, generation of the secret that wraps it, and the wrapped key; None of an erased person's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class SubjectKeys:
 
     def numbers(self) -> set[int]:
         """The numbers of all keys that are there."""
-        return {number for (number,) in self._database.execute("SELECT number FROM subjects WHERE number NOTNULL")}
+        return {number for (number,) in self._database.execute("SELECT number FROM subjects WHERE wrapped NOTNULL")}
 
     def erase(self, subject: str) -> bool:
         """Deletes a person's key, and marks the person as erased; whether there was a key."""
@@ -110,19 +118,19 @@ class SubjectKeys:
             self._database.execute("INSERT INTO subjects (name) VALUES (?)", (name,))
             self._database.execute("UPDATE epoch SET erasures = erasures + 1")
         self._emptied()
-        return row is not None and row[0] is not None
+        return row is not None and row[2] is not None
 
     def lift(self, subject: str) -> None:
         """Lets a key be made again for a person who was erased."""
         with self._writing():
             self._database.execute(
-                "DELETE FROM subjects WHERE name = ? AND number IS NULL", (self._secrets.name_of(subject),)
+                "DELETE FROM subjects WHERE name = ? AND wrapped ISNULL", (self._secrets.name_of(subject),)
             )
             self._database.execute("UPDATE epoch SET erasures = erasures + 1")
 
     def has(self, subject: str) -> bool:
         """Whether a person has a key."""
-        query = "SELECT number FROM subjects WHERE name = ?"
+        query = "SELECT wrapped FROM subjects WHERE name = ?"
         row = self._database.execute(query, (self._secrets.name_of(subject),)).fetchone()
         return row is not None and row[0] is not None
 
@@ -137,7 +145,7 @@ class SubjectKeys:
         """
         today = int(time.time()) // 86_400
         with self._writing():
-            rows = self._database.execute("SELECT number, unused FROM subjects WHERE number IS NOT NULL").fetchall()
+            rows = self._database.execute("SELECT number, unused FROM subjects WHERE wrapped NOTNULL").fetchall()
             unused = [(number, since) for number, since in rows if number not in used]
             gone = [(number,) for number, since in unused if 0 < since < today]
             marked = [(today, number) for number, since in unused if not since]
@@ -171,24 +179,25 @@ class SubjectKeys:
         """Keys of people who have none, or whose key was marked: another worker may have been first."""
         keys: dict[bytes, SubjectKey] = {}
         with self._writing():
+            query = "SELECT seq FROM sqlite_sequence WHERE name = 'subjects'"
+            numbers = count(self._database.execute(query).fetchone()[0] + 1)
             for name in names:
                 if (row := self._row(name)) is None:
-                    keys[name] = self._new(name)
+                    keys[name] = self._new(name, next(numbers))
                 else:
                     self._database.execute("UPDATE subjects SET unused = 0 WHERE name = ?", (name,))
                     keys[name] = self._key(*row)
         return keys
 
-    def _new(self, name: bytes) -> SubjectKey:
-        generation, chance = self._secrets.newest, os.urandom(_NUMBER + _NONCE + _KEY)
-        number = int.from_bytes(chance[:_NUMBER], "big") >> 1
-        nonce, key = chance[_NUMBER:-_KEY], chance[-_KEY:]
+    def _new(self, name: bytes, number: int) -> SubjectKey:
+        generation, chance = self._secrets.newest, os.urandom(_NONCE + _KEY)
+        nonce, key = chance[:_NONCE], chance[_NONCE:]
         wrapped = nonce + self._wrapping(generation).encrypt(nonce, key, _bound(number, generation))
-        self._database.execute("INSERT INTO subjects VALUES (?, ?, ?, ?, 0)", (name, number, generation, wrapped))
+        self._database.execute("INSERT INTO subjects VALUES (?, ?, ?, ?, 0)", (number, name, generation, wrapped))
         return SubjectKey(number, AESGCM(key))
 
-    def _key(self, number: int | None, generation: int | None, wrapped: bytes | None) -> SubjectKey:
-        if number is None or generation is None or wrapped is None:
+    def _key(self, number: int, generation: int | None, wrapped: bytes | None) -> SubjectKey:
+        if generation is None or wrapped is None:
             return GONE
         try:
             wrapping = self._wrapping(generation)

@@ -136,3 +136,17 @@ def test_an_erasure_in_one_process_is_seen_by_every_worker(world: World) -> None
         log.put(line(number, subject="X1"))
         log.close()
     assert {each.withheld for each in read(world).values()} == {ERASED} and len(read(world)) == 4
+
+
+def test_numbers_of_a_database_that_was_lost_are_not_those_of_the_next(world: World) -> None:
+    log = world.open()
+    log.put(line(0, subject="X1"))
+    log.close()
+    (world.requests / "subjects.sqlite").unlink()
+    log = world.open()
+    log.put(line(1, subject="X2"))
+    log.close()
+    assert [each.withheld for each in read(world).values()] == [ERASED, ""]
+    notes = (note["request_log"] for note in world.notes)
+    (fault,) = verify(world.requests, NotedHeads.of(notes, erasures=0), secrets_of(world)).faults
+    assert "the keys of 1 person are gone" in fault
