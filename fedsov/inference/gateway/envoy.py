@@ -76,6 +76,10 @@ def _watched(folder: Path, name: str) -> dict[str, Any]:
 
 _BOOTSTRAP: Mapping[str, Any] = {
     "node": {"id": "fedsov", "cluster": "fedsov"},
+    # a country with all of its parts is a pattern of some hundred words; the limit is for patterns of strangers
+    "layered_runtime": {
+        "layers": [{"name": "fedsov", "static_layer": {"re2.max_program_size.error_level": 1_000_000}}]
+    },
     "overload_manager": {
         "resource_monitors": [
             {
