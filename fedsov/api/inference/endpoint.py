@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fedsov.api.inference import approvals
+from fedsov.api.inference.codes import with_parts
 from fedsov.api.inference.serving_settings import take_issuers
 from fedsov.api.inference.trial_certificate import make_certificate
 from fedsov.errors import ConfigurationError, CrossingRefused
@@ -131,7 +132,7 @@ def _endpoint(
         folder=place.folder.resolve(),
         region_key=place.ledger.key,
         hub_key=approvals.hub_key(own),
-        jurisdictions=served.own,
+        jurisdictions=with_parts(served.own, others=homes),
         hosts=served.hosts,
         elsewhere={code: name for code, name in homes.items() if code not in served.served},
         sealing_keys=_sealing_keys(own, {code: homes[code] for code in served.hosts if code in homes}, workspace),

@@ -14,6 +14,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from fedsov.api.inference.codes import with_parts
 from fedsov.errors import ConfigurationError
 from fedsov.inference.gateway.table import GatewayTable, HostPort, Upstream
 from fedsov.inference.issuers import IssuerTable
@@ -202,3 +203,15 @@ def test_what_is_broken_is_found_by_the_gateway_s_own_program(kind: str, tokens:
     )
     checked = check(kind, tmp_path / kind)
     assert checked.is_valid is False and "nowhere.crt" in checked.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_country_of_hundreds_of_parts_is_taken(kind: str, tokens: TokenWorld, tmp_path: Path) -> None:
+    issuers, keys = issuers_of(tokens)
+    upstream = Upstream("GB", HostPort("127.0.0.1", 9))
+    routing = RoutingTable((ServingRegion("GB", frozenset(with_parts(["GB", "US", "FR"], others=()))),))
+    whole = GatewayTable(listen=HostPort("127.0.0.1", 8440), issuers=issuers, regions={"GB": upstream}, routing=routing)
+    assert len(routing.codes()) > 300
+    put_files(kind, tmp_path / kind, render(kind, whole, keys, tmp_path / kind))
+    checked = check(kind, tmp_path / kind)
+    assert checked.is_valid, checked.text
