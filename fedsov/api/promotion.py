@@ -122,7 +122,7 @@ def promote(root: Path, approval: Approval) -> Promotion:
     """
     workspace = _verified(root)
     with hold_workspace(workspace), open_registry() as registry:
-        model = registered(registry, workspace, approval.model, approval.version)
+        model = registered(workspace, approval.model, approval.version)
         verdict = _verdict(workspace, model)
         verdicts.check_reason(approval.model, approval.version, verdict, approval.why)
         promotion = _approved(workspace, model, replace(approval, by=approval.by or user()), verdict)

@@ -24,15 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError
-from fedsov.registry.values import ModelRecord, RunRecord, Version, VersionDetails
+from fedsov.registry.values import ModelRecord, RunRecord, Version
 from fedsov.storage.workspace import registry_of
 
 __all__ = [
     "ModelRecord",
     "RunRecord",
     "Version",
-    "VersionDetails",
-    "details",
     "models",
     "prepare",
     "promote",
@@ -93,13 +91,6 @@ def promote(folder: Path, name: str, version: int) -> None:
     """
     with _holding(folder, name, version) as (tracking, client):
         tracking.crown(client, name, version)
-
-
-def details(folder: Path, name: str, version: int) -> VersionDetails:
-    """Where a version's files lie, its tags, and the settings of its run. Raises as `promote`."""
-    with _holding(folder, name, version) as (tracking, client):
-        known: VersionDetails = tracking.details(client, name, version)
-        return known
 
 
 def tag(folder: Path, name: str, version: int, key: str, value: str) -> None:

@@ -31,7 +31,7 @@ from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.model.signature import DESCRIPTION, WEIGHTS
 from fedsov.registry import schema
 from fedsov.registry.mlmodel import flavour_files
-from fedsov.registry.values import ModelRecord, RunRecord, Version, VersionDetails
+from fedsov.registry.values import ModelRecord, RunRecord, Version
 from fedsov.storage.bounded_files import parsed_json
 from fedsov.storage.private_files import make_private_folder
 
@@ -201,15 +201,6 @@ def versions(client: MlflowClient) -> tuple[Version, ...]:
             aliases.setdefault((model.name, int(version)), []).append(alias)
     several = (_version(each, aliases) for each in _pages(client.search_model_versions))
     return tuple(sorted(several, key=lambda each: (each.name, each.version)))
-
-
-def details(client: MlflowClient, name: str, version: int) -> VersionDetails:
-    """A version that exists: where its files lie, its tags, and the settings of its run."""
-    registered = client.get_model_version(name, str(version))
-    run = client.get_run(str(registered.run_id))
-    return VersionDetails(
-        name, version, folder_of(str(registered.source)), dict(registered.tags), dict(run.data.params)
-    )
 
 
 def tag(client: MlflowClient, name: str, version: int, key: str, value: str) -> None:

@@ -51,27 +51,3 @@ class Version(NamedTuple):
     version: int
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
-
-
-class VersionDetails(NamedTuple):
-    """What a registry knows of one version.
-
-    Attributes:
-        folder: where its files lie, as files of this machine.
-        params: the settings of the run that it came from, by their dotted keys, as text.
-    """
-
-    name: str
-    version: int
-    folder: Path
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """The details as JSON's own types."""
-        return {**self._asdict(), "folder": str(self.folder), "tags": dict(self.tags), "params": dict(self.params)}
-
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> VersionDetails:
-        """The inverse of `to_json`. Raises KeyError or TypeError for a wrong part."""
-        return VersionDetails(**{**value, "folder": Path(value["folder"])})

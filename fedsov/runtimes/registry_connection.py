@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import FedsovError, WorkspaceUnusable
-from fedsov.registry.values import RunRecord, VersionDetails
+from fedsov.registry.values import RunRecord
 from fedsov.runtimes import OnBytes
 from fedsov.runtimes.fork_server import TO_REGISTER, shared_fork_server
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
@@ -58,11 +58,6 @@ class RegistryConnection:
     def promote(self, folder: Path, model: str, version: int) -> None:
         """Makes a version the champion of its name."""
         self._ask({"act": "promote", "folder": str(folder), "model": model, "version": version})
-
-    def details(self, folder: Path, model: str, version: int) -> VersionDetails:
-        """Where a version's files lie, its tags, and the settings of its run."""
-        request = {"act": "details", "folder": str(folder), "model": model, "version": version}
-        return VersionDetails.from_json(self._ask(request)["details"])
 
     def tag(self, folder: Path, model: str, version: int, key: str, value: str) -> None:
         """Gives a version a tag, in the place of what it said before."""

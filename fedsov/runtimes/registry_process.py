@@ -53,8 +53,6 @@ def _write(request: dict[str, Any]) -> dict[str, Any]:
         if request["act"] == "promote":
             registry.promote(folder, request["model"], request["version"])
             return {"promoted": [request["model"], request["version"]]}
-        if request["act"] == "details":
-            return {"details": registry.details(folder, request["model"], request["version"]).to_json()}
         if request["act"] == "tag":
             registry.tag(folder, request["model"], request["version"], request["key"], request["value"])
             return {"tagged": request["key"]}

@@ -22,6 +22,7 @@ from fedsov.label import PUBLIC
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place
 from fedsov.region.settings_file import read_settings
+from fedsov.registry.lookup import find, listed
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from fedsov.storage.serving_folder import ServingFolder
@@ -133,7 +134,9 @@ def test_a_version_without_a_test_takes_a_reason_and_the_reason_is_kept(workspac
 
 def _tested(workspace: Workspace, owner: str, model: str, verdict: str, region: str = "DE") -> None:
     folder = workspace.hub if owner == "hub" else workspace.region(owner)
-    weights = registry.details(folder, model, 1).folder / "model.safetensors"
+    version = find(listed(folder), f"{model}/1")
+    assert version is not None
+    weights = version.folder / "model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     about = {"model": model, "version": 1, "digest": digest, "verdict": verdict, "report": "ab", "region": region}
     with closing(Ledger(ledger_of(folder), owner)) as ledger:

@@ -20,7 +20,8 @@ from safetensors.numpy import load_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.model import saved
-from fedsov.registry import QUIET, details, models, promote, record, tag
+from fedsov.registry import QUIET, models, promote, record, tag
+from fedsov.registry.lookup import listed, params_of
 from fedsov.registry.values import ModelRecord, RunRecord
 from tests.model.world import parameters_of, saved_model
 
@@ -139,11 +140,11 @@ def test_a_version_tells_its_files_its_run_s_settings_and_the_tags_it_was_given(
     record(tmp_path, run)
     (name, version), *_ = ((each.name, each.version) for each in models(tmp_path))
     tag(tmp_path, name, version, "attack_verdict", "pass")
-    known = details(tmp_path, name, version)
-    assert known.tags["attack_verdict"] == "pass" and known.params == run.params
+    (known,) = listed(tmp_path)
+    assert known.tags["attack_verdict"] == "pass" and params_of(tmp_path, known.run) == run.params
     assert (known.folder / "model.safetensors").read_bytes() == run.models[0].path.read_bytes()
     with pytest.raises(ConfigurationError, match="it holds"):
-        details(tmp_path, name, 99)
+        tag(tmp_path, name, 99, "attack_verdict", "pass")
 
 
 def test_a_key_that_mlflow_rejects_is_a_clear_error(tmp_path):

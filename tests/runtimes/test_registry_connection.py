@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fedsov.errors import WorkspaceUnusable
-from fedsov.registry.values import RunRecord, VersionDetails
+from fedsov.registry.values import RunRecord
 from fedsov.runtimes.framed_socket import Frame, FramedSocket
 from fedsov.runtimes.registry_connection import RegistryConnection
 
@@ -54,10 +54,7 @@ def test_models_and_promotion() -> None:
     assert request == {"act": "promote", "folder": "/w", "model": "m", "version": 2}
 
 
-def test_a_version_s_details_and_its_tags() -> None:
-    known = VersionDetails("m", 2, Path("/w/artifacts/m"), {"label": "{}"}, {"seed": "0"})
-    details, request = _asked(lambda registry: registry.details(Path("/w"), "m", 2), {"details": known.to_json()})
-    assert details == known and request == {"act": "details", "folder": "/w", "model": "m", "version": 2}
+def test_a_version_s_tags() -> None:
     _, request = _asked(lambda registry: registry.tag(Path("/w"), "m", 2, "verdict", "pass"), {"tagged": "verdict"})
     assert request["act"] == "tag" and (request["key"], request["value"]) == ("verdict", "pass")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.api.inference.model_crossings import Sender
-from fedsov.api.inference.registered import HUB, listed_version
+from fedsov.api.inference.registered import HUB, read_version
 from fedsov.api.region_settings import names_of, show
 from fedsov.errors import ConfigurationError, LedgerBroken, unknown
 from fedsov.ledger.ledger import Ledger
@@ -87,7 +87,7 @@ def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, P
     """
     workspace = Workspace(root)
     folder = workspace.hub if found.owner == HUB else workspace.region(found.owner)
-    model = listed_version(found.owner, folder, found.listed)
+    model = read_version(found.owner, folder, found.listed)
     model.saved.check_whole()
     if found.owner != HUB:
         return model.saved, model.parameters

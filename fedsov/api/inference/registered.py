@@ -13,11 +13,9 @@ from fedsov.model import saved as saved_model
 from fedsov.model.network import Parameters
 from fedsov.model.saved import SavedModel
 from fedsov.model.signature import WEIGHTS
-from fedsov.registry.lookup import ListedVersion, params_of
-from fedsov.registry.values import VersionDetails
-from fedsov.runtimes.registry_connection import RegistryConnection
+from fedsov.registry.lookup import ListedVersion, listed, params_of
 from fedsov.storage.atomic_files import sha256_hex
-from fedsov.storage.workspace import Workspace, registry_of
+from fedsov.storage.workspace import Workspace
 
 HUB = "hub"
 """The owner of the hub's registry, whatever the hub is called."""
@@ -61,53 +59,48 @@ class Registered:
         return self.tags.get("dataset") or self.params.get("dataset.name", "")
 
 
-def registry_holding(registry: RegistryConnection, workspace: Workspace, model: str, version: int) -> tuple[str, Path]:
-    """Whose registry holds a version, and its folder. Raises ConfigurationError, listing what there is."""
-    folders = {HUB: workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
-    versions: dict[str, list[int]] = {}
-    for owner, folder in folders.items():
-        models = registry.models(folder) if registry_of(folder).exists() else []
-        for name, number in models:
-            versions.setdefault(name, []).append(number)
-        if (model, version) in models:
-            return owner, folder
-    if model in versions:
-        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, versions[model]))}")
-    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(sorted(versions)) or 'none yet'}")
+def registered(workspace: Workspace, model: str, version: int) -> Registered:
+    """A version of whichever party's registry holds it, read and checked; see `read_version`.
 
-
-def registered(registry: RegistryConnection, workspace: Workspace, model: str, version: int) -> Registered:
-    """A version, read and checked.
-
-    Raises ConfigurationError where there is none, or where it was registered before models said what they are;
-    CheckpointDamaged where its files were changed, or do not bear the label that the registry has.
+    Raises ConfigurationError, listing what there is, where there is none.
     """
-    owner, folder = registry_holding(registry, workspace, model, version)
-    details = registry.details(folder, model, version)
-    saved, parameters = saved_model.read(details.folder)
-    _check_label(details, saved)
-    weights = (details.folder / WEIGHTS).read_bytes()
-    numbered = replace(saved, version=version)
-    return Registered(owner, folder, version, numbered, parameters, weights, details.tags, details.params)
+    folders = {HUB: workspace.hub} | {name: workspace.region(name) for name in workspace.region_names()}
+    every = {owner: listed(folder) for owner, folder in folders.items()}
+    for owner, versions in every.items():
+        if known := next((each for each in versions if (each.name, each.version) == (model, version)), None):
+            return read_version(owner, folders[owner], known)
+    numbers = [each.version for versions in every.values() for each in versions if each.name == model]
+    if numbers:
+        raise ConfigurationError(f"{model} has no version {version}; it has {', '.join(map(str, numbers))}")
+    names = sorted({each.name for versions in every.values() for each in versions})
+    raise ConfigurationError(f"no registered model {model!r}; there are {', '.join(names) or 'none yet'}")
 
 
-def listed_version(owner: str, folder: Path, version: ListedVersion) -> Registered:
-    """A version that was looked up in the registry of a folder, read and checked. Raises as `registered`."""
+def read_version(owner: str, folder: Path, version: ListedVersion) -> Registered:
+    """A version in the registry of a folder, read and checked.
+
+    Raises ConfigurationError where it was registered before models said what they are; CheckpointDamaged where its
+    files were changed, or do not bear the label that the registry has.
+    """
     saved, parameters = saved_model.read(version.folder)
-    numbered = replace(saved, version=version.version)
-    details = VersionDetails(
-        version.name, version.version, version.folder, version.tags, params_of(folder, version.run)
+    _check_label(version, saved)
+    return Registered(
+        owner,
+        folder,
+        version.version,
+        replace(saved, version=version.version),
+        parameters,
+        (version.folder / WEIGHTS).read_bytes(),
+        version.tags,
+        params_of(folder, version.run),
     )
-    _check_label(details, saved)
-    weights = (version.folder / WEIGHTS).read_bytes()
-    return Registered(owner, folder, version.version, numbered, parameters, weights, details.tags, details.params)
 
 
-def _check_label(details: VersionDetails, saved: SavedModel) -> None:
+def _check_label(version: ListedVersion, saved: SavedModel) -> None:
     """The label stands in the description and in the registry: one that was edited alone is found."""
-    tagged = details.tags.get("label")
+    tagged = version.tags.get("label")
     if tagged is None or Label.from_json(json.loads(tagged)) != saved.label:
         raise CheckpointDamaged(
-            f"{details.name} {details.version} is bound by {saved.label}, as {details.folder} says, and its registry "
+            f"{version.name} {version.version} is bound by {saved.label}, as {version.folder} says, and its registry "
             "says otherwise: one of them was edited; restore your copy"
         )

@@ -55,8 +55,7 @@ def tested_version(settings: Settings, model: str, version: int, *, region: str 
     """
     workspace = Workspace(settings.workspace.resolve())
     workspace.require()
-    with hold_workspace(workspace), open_registry() as registry:
-        known = registered(registry, workspace, model, version)
+    known = registered(workspace, model, version)
     if region is None and known.owner == HUB:
         names = ", ".join(workspace.region_names())
         raise ConfigurationError(f"{model} is the hub's; name whose rows are attacked: --region NAME, of {names}")
