@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fedsov.artifact import Party
 from fedsov.errors import ConfigurationError, FedsovError, printable
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
 from fedsov.storage.party_file import check_regions_here
@@ -256,6 +257,20 @@ def _connect(run: HubRun) -> IngestionReport:
     return report
 
 
+def made_up_hub(hub: Party, *, is_told: bool) -> str:
+    """What is said where rows of people meet the demonstration's hub; "" else, and where it was said before.
+
+    Args:
+        is_told: the run goes on and said it when it began, or its rows are marked as examples anyway.
+    """
+    if is_told or MADE_UP not in hub.entity:
+        return ""
+    return (
+        f"the hub is the demonstration's, {hub.entity} in {hub.location}; name yours by federation.hub.entity=NAME "
+        "federation.hub.location=CODE: documents are matched with it"
+    )
+
+
 def _tell_ingestion(run: HubRun) -> IngestionReport:
     """The stores are up to date; says what was ingested."""
     from fedsov.hub.federated_training import beyond_noise
@@ -269,11 +284,10 @@ def _tell_ingestion(run: HubRun) -> IngestionReport:
     run.progress(f"ingest: {report.sentence()}")
     for warning in report.warnings():
         run.progress(f"warning: {warning}")
-    if MADE_UP in run.settings.hub.entity and not run.settings.job.calls_examples:
-        run.progress(
-            f"warning: the hub is the demonstration's, {run.settings.hub.entity} in {run.settings.hub.location}; name "
-            "yours by federation.hub.entity=NAME federation.hub.location=CODE: documents are matched with it"
-        )
+    if warning := made_up_hub(
+        run.settings.hub, is_told=run.resumed is not None or bool(run.settings.job.calls_examples)
+    ):
+        run.progress(f"warning: {warning}")
     run.progress(f"columns: {report.columns()}")
     if report.unused:
         run.progress(f"unused columns: {unused_line(report.unused)}; {TO_USE_A_COLUMN}")

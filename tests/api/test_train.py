@@ -12,6 +12,8 @@ import pytest
 import fedsov
 from fedsov.api.ledger_audit import verify_all
 from fedsov.api.report import as_html, as_text
+from fedsov.api.train import made_up_hub
+from fedsov.artifact import Party
 from fedsov.errors import ConfigurationError
 from tests.world import Overheard, files_below, overhear
 
@@ -187,3 +189,13 @@ def _change_one_byte(ledger: Path, *, entry: int) -> None:
     changed = bytearray(body)
     changed[len(changed) // 2] ^= 1
     _without_triggers(ledger, "UPDATE entries SET body = ? WHERE seq = ?", bytes(changed), entry)
+
+
+DEMO = Party("hub", "IE", "Example Holding Ltd (fictional)")
+
+
+def test_the_demonstrations_hub_is_told_once_with_the_settings_that_name_ones_own() -> None:
+    line = made_up_hub(DEMO, is_told=False)
+    assert line.count("federation.hub.entity=NAME federation.hub.location=CODE") == 1
+    assert made_up_hub(DEMO, is_told=True) == "", "a run that goes on said it when it began"
+    assert made_up_hub(Party("hub", "IE", "A Real Company"), is_told=False) == ""
