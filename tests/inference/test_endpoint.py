@@ -333,6 +333,24 @@ def test_a_token_of_an_unknown_key_is_refused_after_that_look():
     assert keys.asked == [TOKENS.issuer] and app.log.lines == []
 
 
+@WAYS
+def test_a_clock_that_steps_ends_and_begins_tokens_and_harms_nothing_else(way):
+    now = [time.time()]
+    app = endpoint(state(rates=(Rate(1000.0), Rate(1000.0))), clock=lambda: now[0])
+    token = TOKENS.token("DE", nbf=int(now[0]) - 1, exp=int(now[0]) + 60)
+
+    async def stepped() -> list[int]:
+        statuses = []
+        for step in (0.0, 3600.0, -7200.0, 3600.0):
+            now[0] += step
+            statuses.append((await way(app, head=headers(token))).status)
+        return statuses
+
+    assert run(stepped()) == [200, 401, 401, 200]
+    first, second = app.log.lines
+    assert abs(second.at - first.at) < 1.0 and app.usage.snapshot(now[0])["statuses"] == {"401": 2}
+
+
 def canary_of(share: float, **more: object) -> Versions:
     return Versions(served(1), ((served(2, "canary", **more), share),))
 

@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvloop
 
 from fedsov.errors import FedsovError, LogFull
@@ -44,6 +46,8 @@ LOOK = 0.2
 BEAT = 1.0
 """Seconds between two words to the parent."""
 SECONDS_TO_DRAIN = 15.0
+SWITCH = 0.0005
+"""Seconds that the log's thread, or a load, keeps answers waiting: Python's own 5 ms show in the slowest answers."""
 _LOG = logging.getLogger("fedsov.serving")
 
 
@@ -70,6 +74,8 @@ class WorkerStart:
 
 def run(start: WorkerStart) -> None:
     """Answers until SIGTERM, or until the parent is gone. Raises FedsovError where it cannot begin."""
+    sys.setswitchinterval(SWITCH)
+    np.seterr(over="ignore")  # a number beyond every other is clipped, and no warning is written of it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Worker(start).live())
 
