@@ -10,7 +10,7 @@ import typer
 
 from fedsov.cli.arguments import Arguments, note, print_json, print_line, today
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, counted
+from fedsov.errors import counted
 
 if TYPE_CHECKING:
     from fedsov.inference.gateway.table import HostPort
@@ -57,7 +57,7 @@ class RenderArguments(Arguments):
     follow: Annotated[bool, typer.Option("--follow", help="Goes on, and writes anew what changes.")] = False
     pid: Annotated[
         Path | None,
-        typer.Option("--pid", metavar="FILE", help="Whom --follow tells of a change: the running gateway's number."),
+        typer.Option("--pid", metavar="FILE", help="Whom to tell of a change: the file with the gateway's number."),
     ] = None
 
 
@@ -75,13 +75,11 @@ def render(arguments: RenderArguments) -> None:
     It sends each request by the jurisdiction that its token claims, to the first lawful region that is up; nobody's to
     another. Whoever the border permits no region to serve gets 451, and 503 where the lawful regions are down.
 
-    With --follow it goes on until Ctrl-C: when the table, an issuer's keys or the day changed, it writes what is new,
-    and tells the running gateway (HAProxy by SIGUSR2, nginx by SIGHUP; Envoy watches its files by itself).
+    With --pid a running gateway is told of what changed (HAProxy by SIGUSR2, nginx by SIGHUP; Envoy watches its files
+    by itself). With --follow it goes on until Ctrl-C: when the table, a key or the day changed, it does so again.
     """
     from fedsov.api.inference import gateways
 
-    if arguments.pid is not None and not arguments.follow:
-        raise ConfigurationError("--pid says whom --follow tells of a change; add --follow")
     rendered = gateways.render(
         arguments.workspace,
         arguments.kind,
@@ -89,6 +87,7 @@ def render(arguments: RenderArguments) -> None:
         table=arguments.table,
         today=today(),
         listen=_listen(arguments.listen),
+        pid_file=arguments.pid,
     )
     if arguments.json:
         print_json(rendered.to_json())

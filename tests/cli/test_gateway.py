@@ -98,7 +98,7 @@ def test_what_cannot_be_is_one_line_with_the_way_out(table: TableWorld, tmp_path
     out = ("--out", tmp_path / "out", "--workspace", tmp_path)
     assert "up --serve" in call("gateway", "render", "haproxy", *out).line
     assert "there are haproxy, envoy and nginx" in call("gateway", "render", "traefik", *out).line
-    assert "add --follow" in call("gateway", "render", "nginx", "--table", table.table, "--pid", "x", *out).line
+    assert "names no nginx" in call("gateway", "render", "nginx", "--table", table.table, "--pid", "x", *out).line
     assert (
         "HOST:PORT" in call("gateway", "serve", "--table", table.table, "--listen", "x", "--workspace", tmp_path).line
     )
@@ -136,7 +136,7 @@ def test_follow_hands_a_rotated_key_to_a_running_haproxy(table: TableWorld, tmp_
             key = json.loads(table.tokens.jwks())["keys"][0] | {"kid": "k7"}
             wait_until(lambda: following.poll() is not None or _is_following(following), 30, what="--follow")
             (table.folder / "jwks.json").write_text(json.dumps({"keys": [key]}))
-            wait_until(lambda: table.ask("DE", kid="k7") == 200, 10, what="the new key")
+            wait_until(lambda: table.ask("DE", kid="k7") == 200, 20, what="the new key")
             wait_until(lambda: table.ask("DE") == 401, 5, what="the end of the old key")
         assert following.returncode in (0, 130)
     (table.folder / "jwks.json").write_bytes(table.tokens.jwks())
@@ -146,3 +146,15 @@ def _is_following(program: subprocess.Popen[str]) -> bool:
     """Whether it has said so."""
     assert program.stderr is not None
     return "follows" in program.stderr.readline()
+
+
+def test_a_table_that_the_program_refuses_leaves_the_files_as_they_were(table: TableWorld, tmp_path: Path) -> None:
+    words = ("gateway", "render", "nginx", "--table", table.table, "--out", tmp_path / "out", "--workspace", tmp_path)
+    assert call(*words).code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    table.table.write_text(table.table.read_text() + f"certificate: {tmp_path}/no.crt\nkey: {tmp_path}/no.key\n")
+    try:
+        assert "its files are as they were" in call(*words).line
+        assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    finally:
+        table.write()

@@ -7,7 +7,6 @@ serve(workspace, table=Path("gateway.yaml"), say=print)              # until it 
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +17,14 @@ from typing import Any
 from fedsov.api.inference.gateway_table import GatewaySource, issuer_keys, read_gateway
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.inference.gateway.table import GatewayTable, HostPort
+from fedsov.inference.key_sets import KeySet
 from fedsov.runtimes.serving import gateway_files
 from fedsov.runtimes.serving.gateway_files import KINDS, ProgramCheck
 from fedsov.runtimes.serving.gateway_process import LoadedTable, run
 from fedsov.runtimes.serving.jwks import KeySources
 
-LOOK = 0.3
-"""Seconds between two looks of `follow` at the table's files."""
+LOOK = 0.5
+"""Seconds between two looks of `follow`: HAProxy loses a signal that comes while it takes up the one before."""
 Say = Callable[[str], None]
 
 
@@ -75,19 +75,37 @@ class CheckedTable:
 
 
 def render(
-    workspace: Path, kind: str, folder: Path, *, table: Path | None, today: date, listen: HostPort | None = None
+    workspace: Path,
+    kind: str,
+    folder: Path,
+    *,
+    table: Path | None,
+    today: date,
+    listen: HostPort | None = None,
+    pid_file: Path | None = None,
 ) -> Rendered:
-    """Writes the files of a kind of gateway, and has its program check them where it is installed.
+    """Writes the files of a kind of gateway, once its program has checked them where it is installed.
+
+    Args:
+        pid_file: names the running gateway, which is told where anything changed.
 
     Raises ConfigurationError for a table that cannot be, or what this gateway cannot do; WorkspaceUnusable.
     """
     source = read_gateway(workspace, table, today, listen=listen)
-    files = gateway_files.render(kind, source.table, issuer_keys(source.table.issuers), folder)
-    gateway_files.put_files(kind, folder, files)
-    checked = gateway_files.check(kind, folder)
-    if checked.is_valid is False:
-        raise ConfigurationError(f"{kind} refuses what was written to {folder}: {checked.text}")
+    keys = issuer_keys(source.table.issuers)
+    checked = _tried(kind, source.table, keys)
+    files = gateway_files.render(kind, source.table, keys, folder)
+    if gateway_files.put_files(kind, folder, files) and pid_file is not None:
+        gateway_files.tell(kind, pid_file)
     return Rendered(kind, folder, tuple(sorted(files)), checked, tuple(source.lines()))
+
+
+def _tried(kind: str, table: GatewayTable, keys: Mapping[str, KeySet]) -> ProgramCheck:
+    """What the gateway's program says. Raises ConfigurationError where it refuses: what it reads now stays."""
+    checked = gateway_files.tried(kind, table, keys)
+    if checked.is_valid is False:
+        raise ConfigurationError(f"{kind} refuses the table, and its files are as they were: {checked.text}")
+    return checked
 
 
 def check(workspace: Path, *, table: Path | None, today: date) -> CheckedTable:
@@ -96,13 +114,10 @@ def check(workspace: Path, *, table: Path | None, today: date) -> CheckedTable:
     keys = issuer_keys(source.table.issuers)
     kinds = {}
     for kind in KINDS:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                files = gateway_files.render(kind, source.table, keys, Path(folder))
-                gateway_files.put_files(kind, Path(folder), files)
-                kinds[kind] = gateway_files.check(kind, Path(folder))
-            except ConfigurationError as error:
-                kinds[kind] = ProgramCheck(False, str(error))
+        try:
+            kinds[kind] = gateway_files.tried(kind, source.table, keys)
+        except ConfigurationError as error:
+            kinds[kind] = ProgramCheck(False, str(error))
     return CheckedTable(source, kinds)
 
 
@@ -140,8 +155,7 @@ def follow(
             try:
                 source = read_gateway(workspace, table, date.today(), listen=listen)
                 sources = _sources(sources, source.table)
-                _take(kind, folder, source, sources, pid_file, say)
-                seen = _seen(source, sources)
+                _take(kind, folder, source, sources, pid_file, say)  # what changes meanwhile is seen at the next look
             except FedsovError as error:
                 say(f"the change could not be taken, and {kind} goes on with what it has: {error}")
         yield
@@ -162,10 +176,8 @@ def _take(kind: str, folder: Path, source: GatewaySource, sources: KeySources, p
     keys = sources.look()
     if missing := [issuer.issuer for issuer in source.table.issuers.issuers if issuer.issuer not in keys]:
         raise ConfigurationError(f"there are no keys of {', '.join(missing)}: {'; '.join(sources.faults)}")
+    _tried(kind, source.table, keys)
     if gateway_files.put_files(kind, folder, gateway_files.render(kind, source.table, keys, folder)):
-        checked = gateway_files.check(kind, folder)
-        if checked.is_valid is False:
-            raise ConfigurationError(f"{kind} refuses what was written to {folder}: {checked.text}")
         if pid_file is not None:
             gateway_files.tell(kind, pid_file)
         say(f"{kind} has its new files in {folder}")

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -97,6 +98,16 @@ def _both_clusters(path: Path, new: str) -> str:
         leaving = []  # it was edited; Envoy goes on with what it read last
     version = f"{plain['version_info']}-with-{len(leaving)}-leaving"
     return json.dumps({"version_info": version, "resources": [*plain["resources"], *leaving]}, indent=1)
+
+
+def tried(kind: str, table: GatewayTable, keys: Keys) -> ProgramCheck:
+    """What the gateway's own program says of a table, before anything of it is put where a running one reads it.
+
+    Raises ConfigurationError for what the gateway cannot do.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        put_files(kind, Path(name), render(kind, table, keys, Path(name)))
+        return check(kind, Path(name))
 
 
 def check(kind: str, folder: Path) -> ProgramCheck:

@@ -137,8 +137,7 @@ class _Process:
             _LOG.error("the table could not be taken, and the one before goes on: %s", error)
             self._say(f"the table could not be taken, and the one before goes on: {error}")
             return
-        before, self._loaded = self._loaded, loaded
-        self._seen = self._seen_files()
+        before, self._loaded = self._loaded, loaded  # what changes meanwhile is seen at the next look
         self._client.forget_certificates()
         if loaded.table == before.table:
             return
