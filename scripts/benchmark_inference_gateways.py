@@ -184,7 +184,7 @@ def ask(port: int, script: Path, connections: int, seconds: int) -> dict[str, fl
         [*words, f"http://127.0.0.1:{port}/v1/models/m/predict"], capture_output=True, text=True, check=True
     )
     text = done.stdout
-    times = {place: _milliseconds(value) for place, value in re.findall(r"(50|99)%\s+(\S+)", text)}
+    times = {place: _milliseconds(value) for place, value in re.findall(r"^\s+(50|99)%\s+(\S+)", text, re.MULTILINE)}
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = re.search(r"Socket errors: .*", text)
     if bad or broken:
