@@ -32,7 +32,7 @@ import jwt
 import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fedsov.inference.gateway.table import HostPort, GatewayTable, Upstream
+from fedsov.inference.gateway.table import GatewayTable, HostPort, Upstream
 from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
