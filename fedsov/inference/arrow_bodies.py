@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fedsov.inference.bodies import BodyRefused
+from fedsov.inference.body_refusals import BodyRefused
 from fedsov.model.encoder import ColumnRefused
 from fedsov.partition.arrow_columns import floats, objects
 

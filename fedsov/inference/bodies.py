@@ -32,6 +32,7 @@ import orjson
 import simdjson
 
 from fedsov.errors import counted
+from fedsov.inference.body_refusals import BodyRefused, counted_rows
 from fedsov.model.encoder import ColumnRefused
 
 if TYPE_CHECKING:
@@ -42,14 +43,6 @@ ROWS, RECORDS, SPLIT = "rows", "dataframe_records", "dataframe_split"
 FORMS = (ROWS, RECORDS, SPLIT)
 """The keys of a JSON body: exactly one of them."""
 _LONGEST_NAME = 64
-
-
-class BodyRefused(Exception):
-    """A body that cannot be read: the status of the answer, why, and the column where there is one."""
-
-    def __init__(self, status: int, why: str, column: str = "") -> None:
-        super().__init__(why)
-        self.status, self.why, self.column = status, why, column
 
 
 class BodyReader:
@@ -266,14 +259,6 @@ class BodyReader:
 
     def _nearest(self, width: int) -> str:
         return self._positional[min(width, len(self._positional) - 1)] if self._positional else ""
-
-
-def counted_rows(rows: int, most: int) -> None:
-    """Refuses no rows, and more than the limit. Raises BodyRefused."""
-    if not rows:
-        raise BodyRefused(422, "the body has no rows; send one at least")
-    if rows > most:
-        raise BodyRefused(413, f"{rows} rows are above the limit of {most} (serving.limits.rows); send fewer")
 
 
 def plain_body(body: bytes, encoding: str, most: int) -> bytes:

@@ -31,19 +31,19 @@ import os
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import NamedTuple, Protocol
-
-import numpy as np
+from typing import Protocol
 
 from fedsov.errors import LogFull
-from fedsov.inference.bodies import FLOAT32, JSON, BodyRefused, plain_body
-from fedsov.inference.open_inference import Infer, infer_answer, read_infer
+from fedsov.inference.bodies import plain_body
+from fedsov.inference.body_refusals import BodyRefused
+from fedsov.inference.open_inference import Infer
 from fedsov.inference.pages import Page
+from fedsov.inference.predicting import AdmittedRequest, Prediction, answer_of, elsewhere, inputs_of
 from fedsov.inference.receiving import (
     Headers,
     Receive,
     Receiver,
-    Refused,
+    RequestRefused,
     Scope,
     Send,
     length_of,
@@ -53,9 +53,9 @@ from fedsov.inference.receiving import (
     types_of,
 )
 from fedsov.inference.request_log.lines import Line
-from fedsov.inference.served import NotFinite, Served, float32_answer
-from fedsov.inference.state import Asked, EndpointState
-from fedsov.inference.tokens import Claims, KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.served import Served
+from fedsov.inference.state import EndpointState, PredictPath
+from fedsov.inference.tokens import KeyUnknown, TokenCheck, TokenRefused
 from fedsov.inference.usage import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ LATER = b""
 _UNLOGGED = "the log of requests cannot be written, and nothing is answered unlogged; ask again later"
 
 
-class IssuerKeys(Protocol):
+class TokenKeys(Protocol):
     """The check of tokens as it is now, and a way to look for keys that are newer."""
 
     @property
@@ -89,42 +89,13 @@ class ZonePages(Protocol):
     def is_zone(self, scope: Scope) -> bool: ...
 
 
-class _Head(NamedTuple):
-    """A request that was admitted, before its body is read."""
-
-    asked: Asked
-    state: EndpointState
-    request_id: str
-    began: float
-    now: float
-    claims: Claims
-    media_type: str
-    encoding: str
-
-
-class _Prediction(NamedTuple):
-    """A prediction that was computed and did not leave yet."""
-
-    line: Line
-    served: Served
-    request: Infer
-    rows: int
-    outputs: np.ndarray
-
-    def whole_answer(self) -> bytes:
-        """Head and body of the answer, as HTTP/1.1 writes them."""
-        line, served = self.line, self.served
-        first = served.float32_head if line.answer_type == FLOAT32 else served.json_head
-        return b"%s%d\r\nx-request-id: %s\r\n\r\n%s" % (first, len(line.answer), line.request_id.encode(), line.answer)
-
-
 class _Later:
     """An answer that leaves once its line is on the disk, or as a refusal where that takes too long."""
 
     __slots__ = ("_endpoint", "_head", "_prediction", "_reply")
 
     def __init__(
-        self, endpoint: Endpoint, head: _Head, prediction: _Prediction, reply: Callable[[bytes], None]
+        self, endpoint: Endpoint, head: AdmittedRequest, prediction: Prediction, reply: Callable[[bytes], None]
     ) -> None:
         self._endpoint, self._head, self._prediction = endpoint, head, prediction
         self._reply: Callable[[bytes], None] | None = reply
@@ -154,7 +125,7 @@ class Endpoint:
         self,
         state: EndpointState,
         *,
-        keys: IssuerKeys,
+        keys: TokenKeys,
         log: LineLog,
         usage: Usage,
         zone: ZonePages,
@@ -176,7 +147,7 @@ class Endpoint:
         began, state, request_id = time.perf_counter(), self.state, self._next_id()
         try:
             asked = state.paths.get(scope["raw_path"])
-            if type(asked) is Asked and scope["method"] == "POST":
+            if type(asked) is PredictPath and scope["method"] == "POST":
                 try:
                     head = self._admitted(asked, state, scope["headers"], request_id, began)
                 except KeyUnknown as unknown:
@@ -208,7 +179,7 @@ class Endpoint:
         """
         state = self.state
         asked = state.paths.get(path)
-        if type(asked) is not Asked:
+        if type(asked) is not PredictPath:
             return None
         began, request_id = time.perf_counter(), self._next_id()
         try:
@@ -229,29 +200,31 @@ class Endpoint:
     def _next_id(self) -> str:
         return f"{self._prefix}{next(self._numbers):08x}"
 
-    def _admitted(self, asked: Asked, state: EndpointState, headers: Headers, request_id: str, began: float) -> _Head:
+    def _admitted(
+        self, asked: PredictPath, state: EndpointState, headers: Headers, request_id: str, began: float
+    ) -> AdmittedRequest:
         """A request whose token is believed, whose jurisdiction is served here, and that fits the rates."""
         now = self._clock()
         claims = self._keys.check.check(headers, now)
         if claims.jurisdiction not in state.serves:
-            raise _elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
+            raise elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
         if why := state.too_old(now):
-            raise Refused(503, f"{why}; ask again later", closes=True)
+            raise RequestRefused(503, f"{why}; ask again later", closes=True)
         total, each = state.rates
         if total.per_second and not total.admits("", began):
-            raise Refused(429, "the endpoint is asked more often than serving.limits.per_second; ask again later")
+            raise RequestRefused(429, "the endpoint is asked more often than serving.limits.per_second; wait")
         if each.per_second and not each.admits((claims.issuer, claims.subject), began):
-            raise Refused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
-        return _Head(asked, state, request_id, began, now, claims, *types_of(headers))
+            raise RequestRefused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
+        return AdmittedRequest(asked, state, request_id, began, now, claims, *types_of(headers))
 
-    def _predicted(self, head: _Head, body: bytes) -> _Prediction:
+    def _predicted(self, head: AdmittedRequest, body: bytes) -> Prediction:
         """The prediction for a body, and its line."""
         asked, state, request_id, _, now, claims, media_type, encoding = head
         if encoding:
             body = plain_body(body, encoding, state.limits.body)
         served, request = self._read(asked, body, media_type, request_id)
         outputs = served.predictor.run(request.inputs)
-        answer, answer_type = _answer(asked, served, outputs, request, media_type, request_id)
+        answer, answer_type = answer_of(asked, served, outputs, request, media_type, request_id)
         line = Line(
             request_id,
             now,
@@ -266,33 +239,33 @@ class Endpoint:
             body,
             answer,
         )
-        return _Prediction(line, served, request, len(outputs), outputs)
+        return Prediction(line, served, request, len(outputs), outputs)
 
-    def _read(self, asked: Asked, body: bytes, media_type: str, request_id: str) -> tuple[Served, Infer]:
+    def _read(self, asked: PredictPath, body: bytes, media_type: str, request_id: str) -> tuple[Served, Infer]:
         """The version that answers, and its inputs. What a canary cannot read goes to the champion, and is counted."""
         champion = asked.versions.champion
         served = asked.version or asked.versions.answering(request_id)
         if served is None:
-            raise Refused(503, f"no version of {asked.model} answers here for this request: it has no champion")
+            raise RequestRefused(503, f"no version of {asked.model} answers here for this request: it has no champion")
         try:
-            return served, _inputs(asked, served, body, media_type)
+            return served, inputs_of(asked, served, body, media_type)
         except BodyRefused:
             if asked.version is not None or served is champion or champion is None:
                 raise
-        request = _inputs(asked, champion, body, media_type)
+        request = inputs_of(asked, champion, body, media_type)
         self.usage.noted("canary could not read")
         return champion, request
 
     def _put(self, line: Line, done: Callable[[LogFull | None], None] | None = None) -> None:
-        """Gives a line to the log. Raises Refused."""
+        """Gives a line to the log. Raises RequestRefused."""
         try:
             self.log.put(line, done)
         except LogFull:
             self.usage.noted("log not written")
-            raise Refused(503, _UNLOGGED) from None
+            raise RequestRefused(503, _UNLOGGED) from None
 
     async def _logged(self, line: Line, state: EndpointState) -> None:
-        """The line is in the log, and on the disk where the settings say so. Raises Refused."""
+        """The line is in the log, and on the disk where the settings say so. Raises RequestRefused."""
         if not state.before_answer:
             self._put(line)
             return
@@ -300,15 +273,15 @@ class Endpoint:
         self._put(line, lambda fault: None if written.done() else written.set_result(fault))
         if await self.receiver.within(written, state.limits.seconds):
             self.usage.noted("log not written")
-            raise Refused(503, _UNLOGGED)
+            raise RequestRefused(503, _UNLOGGED)
 
-    def unlogged(self, head: _Head) -> bytes:
+    def unlogged(self, head: AdmittedRequest) -> bytes:
         """The answer to a request whose line could not be written."""
         self.usage.noted("log not written")
         self.usage.refused(503)
-        return response(Refused(503, _UNLOGGED), head.request_id)
+        return response(RequestRefused(503, _UNLOGGED), head.request_id)
 
-    def after(self, head: _Head, prediction: _Prediction) -> None:
+    def after(self, head: AdmittedRequest, prediction: Prediction) -> None:
         """What is counted of an answer that has left, and what shadows say to its request."""
         line, served, request, rows, outputs = prediction
         seconds = time.perf_counter() - head.began
@@ -319,13 +292,13 @@ class Endpoint:
             for shadow in head.asked.versions.watching(line.request_id):
                 self._shadow(head.asked, shadow, line)
 
-    def _shadow(self, asked: Asked, shadow: Served, line: Line) -> None:
+    def _shadow(self, asked: PredictPath, shadow: Served, line: Line) -> None:
         """What a shadow answers to the same request, into the log and to nobody."""
         began = time.perf_counter()
         try:
-            request = _inputs(asked, shadow, line.body, line.media_type)
+            request = inputs_of(asked, shadow, line.body, line.media_type)
             outputs = shadow.predictor.run(request.inputs)
-            answer, answer_type = _answer(asked, shadow, outputs, request, line.media_type, line.request_id)
+            answer, answer_type = answer_of(asked, shadow, outputs, request, line.media_type, line.request_id)
             shadowed = line._replace(version=shadow.version, role=shadow.role, categories=shadow.categories)
             self.log.put(shadowed._replace(answer_type=answer_type, answer=answer))
         except Exception as error:  # boundary: the answer has left, and a shadow's fault is counted and logged
@@ -338,33 +311,33 @@ class Endpoint:
         if shadow.reference is not None:
             self.usage.observed((shadow.model, shadow.version), request.inputs, outputs, line.at)
 
-    def _refusal(self, error: Exception, headers: Headers, state: EndpointState, request_id: str) -> Refused:
+    def _refusal(self, error: Exception, headers: Headers, state: EndpointState, request_id: str) -> RequestRefused:
         """What is answered in place of a prediction, counted."""
         if isinstance(error, TokenRefused):
-            refusal = Refused(error.status, error.why, closes=may_be_endless(headers, state.limits.body))
+            refusal = RequestRefused(error.status, error.why, closes=may_be_endless(headers, state.limits.body))
         elif isinstance(error, BodyRefused):
-            refusal = Refused(error.status, error.why, more={"column": error.column} if error.column else {})
-        elif isinstance(error, Refused):
+            refusal = RequestRefused(error.status, error.why, more={"column": error.column} if error.column else {})
+        elif isinstance(error, RequestRefused):
             refusal = error
         else:
             _LOG.error("request %s was not answered: %s", request_id, _place(error))
             why = "the endpoint failed; its log says where, by this request's id"
-            refusal = Refused(500, why, closes=may_be_endless(headers, state.limits.body))
+            refusal = RequestRefused(500, why, closes=may_be_endless(headers, state.limits.body))
         self.usage.refused(refusal.status)
         return refusal
 
     async def _page(
-        self, asked: Page | Asked | None, state: EndpointState, scope: Scope, request_id: str, send: Send
+        self, asked: Page | PredictPath | None, state: EndpointState, scope: Scope, request_id: str, send: Send
     ) -> None:
         """Everything but a prediction."""
         method, closes = scope["method"], may_be_endless(scope["headers"], state.limits.body)
         page = self._own_page(scope, state) if asked is None else asked
         if page is None:
             why = "nothing is here: POST /v1/models/NAME/predict predicts, /openapi.json tells more"
-            raise Refused(404, why, closes=closes)
-        if isinstance(page, Asked) or method not in ("GET", "HEAD"):
-            allowed = "POST" if isinstance(page, Asked) else "GET, HEAD"
-            raise Refused(405, f"this path takes {allowed}", closes=closes)
+            raise RequestRefused(404, why, closes=closes)
+        if isinstance(page, PredictPath) or method not in ("GET", "HEAD"):
+            allowed = "POST" if isinstance(page, PredictPath) else "GET, HEAD"
+            raise RequestRefused(405, f"this path takes {allowed}", closes=closes)
         headers = [(b"content-type", page.media_type), (b"content-length", b"%d" % len(page.content))]
         headers.append((b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": page.status, "headers": headers})
@@ -379,37 +352,6 @@ class Endpoint:
             status, words = self._zone.ready(state)
             return Page(words.encode(), text, status)
         return None
-
-
-def _inputs(asked: Asked, served: Served, body: bytes, media_type: str) -> Infer:
-    if not asked.is_open:
-        return Infer(served.reader.inputs(body, media_type))
-    if media_type != JSON:
-        raise BodyRefused(415, f"the Open Inference Protocol is read as {JSON}, without its binary extension")
-    return read_infer(body, served)
-
-
-def _answer(
-    asked: Asked, served: Served, outputs: np.ndarray, request: Infer, media_type: str, request_id: str
-) -> tuple[bytes, str]:
-    """The body of an answer, and its media type."""
-    try:
-        if asked.is_open:
-            return infer_answer(served, outputs, request, request_id), JSON
-        if media_type == FLOAT32:
-            return float32_answer(outputs), FLOAT32
-        return served.json_answer(outputs, request_id.encode()), JSON
-    except NotFinite:
-        _LOG.error("request %s: %s %s answered with what is no number", request_id, served.model, served.version)
-        raise Refused(500, f"{served.model} {served.version} answered with what is no number") from None
-
-
-def _elsewhere(jurisdiction: str, state: EndpointState, *, closes: bool) -> Refused:
-    region = state.elsewhere.get(jurisdiction)
-    if region is None:
-        return Refused(451, f"no region that is known here may answer a request of {jurisdiction}", closes=closes)
-    why = f"requests of {jurisdiction} are answered by region {region}; ask there"
-    return Refused(421, why, closes=closes, more={"region": region})
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

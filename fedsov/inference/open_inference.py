@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from fedsov.inference.bodies import BodyRefused, counted_rows, exact_json
+from fedsov.inference.bodies import exact_json
+from fedsov.inference.body_refusals import BodyRefused, counted_rows
 from fedsov.inference.served import Served, numbers_json
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from fedsov.model.encoder import ColumnRefused
 
 NUMBERS = frozenset({"FP64", "FP32", "FP16", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"})
@@ -140,7 +141,7 @@ def server_metadata(version: str) -> Mapping[str, Any]:
     return {"name": "fedsov", "version": version, "extensions": []}
 
 
-def model_metadata(name: str, versions: Versions[Served], served: Served) -> Mapping[str, Any]:
+def model_metadata(name: str, versions: ModelVersions[Served], served: Served) -> Mapping[str, Any]:
     """What a version of a model takes and answers."""
     answering = [each.version for each in versions.all if each.role != "shadow"]
     return {

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from fedsov.inference.bodies import ARROW, FLOAT32, JSON, ROWS, SPLIT
 from fedsov.inference.open_inference import model_metadata, server_metadata
 from fedsov.inference.served import Served
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 
 _TEXT, _HTML = b"text/plain; charset=utf-8", b"text/html; charset=utf-8"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-Models = Mapping[str, Versions[Served]]
+Models = Mapping[str, ModelVersions[Served]]
 
 
 class Page(NamedTuple):
@@ -111,7 +111,7 @@ REFUSALS = {
 }
 
 
-def _first(versions: Versions[Served]) -> Served | None:
+def _first(versions: ModelVersions[Served]) -> Served | None:
     return next((served for served in versions.all if served.role != "shadow"), None)
 
 

@@ -46,7 +46,7 @@ REASONS = {
 """The phrase of each status in an answer's first line."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """An answer that is no prediction: its status, why, further parts of its body, and whether the connection ends."""
 
     def __init__(self, status: int, why: str, *, closes: bool = False, more: Mapping[str, str] | None = None) -> None:
@@ -72,10 +72,10 @@ class Receiver:
         self._timer: asyncio.TimerHandle | None = None
 
     async def body(self, scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
-        """A request's body. Raises Refused."""
+        """A request's body. Raises RequestRefused."""
         announced = length_of(scope["headers"], limits)
         if self._receiving + announced > limits.waiting:
-            raise Refused(429, BUSY, closes=True)
+            raise RequestRefused(429, BUSY, closes=True)
         counted = [announced]
         self._receiving += announced
         receiving = asyncio.current_task()
@@ -88,7 +88,7 @@ class Receiver:
             if time.monotonic() < deadline:
                 raise
             receiving.uncancel()
-            raise Refused(408, f"the body did not come within {limits.seconds:g} s", closes=True) from None
+            raise RequestRefused(408, f"the body did not come within {limits.seconds:g} s", closes=True) from None
         finally:
             self.came(receiving)
             self._receiving -= counted[0]
@@ -98,7 +98,7 @@ class Receiver:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refused(400, "the body ended early", closes=True)
+                raise RequestRefused(400, "the body ended early", closes=True)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limits.body:
@@ -107,7 +107,7 @@ class Receiver:
                 self._receiving += size - counted[0]
                 counted[0] = size
                 if self._receiving > limits.waiting:
-                    raise Refused(429, BUSY, closes=True)
+                    raise RequestRefused(429, BUSY, closes=True)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -143,20 +143,20 @@ class Receiver:
 
 
 def types_of(headers: Headers) -> tuple[str, str]:
-    """The body's media type and encoding, "" where none is said. Raises Refused for what stands twice."""
+    """The body's media type and encoding, "" where none is said. Raises RequestRefused for what stands twice."""
     media_type, encoding = None, None
     for name, value in headers:
         if name == b"content-type":
             if media_type is not None:
-                raise Refused(400, "content-type stands twice", closes=True)
+                raise RequestRefused(400, "content-type stands twice", closes=True)
             media_type = JSON if value == b"application/json" else _media_type(value)
         elif name == b"content-encoding":
             if encoding is not None:
-                raise Refused(400, "content-encoding stands twice", closes=True)
+                raise RequestRefused(400, "content-encoding stands twice", closes=True)
             encoding = value.decode("latin-1").strip().lower()
         elif name == b"inference-header-content-length":
             why = "the binary extension of the Open Inference Protocol is not read; send JSON"
-            raise Refused(415, why, closes=True)
+            raise RequestRefused(415, why, closes=True)
     return media_type or "", encoding or ""
 
 
@@ -164,30 +164,32 @@ def _media_type(value: bytes) -> str:
     kind, _, parameters = value.decode("latin-1").partition(";")
     name, _, charset = parameters.strip().lower().partition("=")
     if name == "charset" and charset.strip('"') not in ("utf-8", "utf8"):
-        raise Refused(415, "send JSON as UTF-8", closes=True)
+        raise RequestRefused(415, "send JSON as UTF-8", closes=True)
     return kind.strip().lower()
 
 
 def length_of(headers: Headers, limits: RequestLimits) -> int:
-    """The length that a body announces, 0 for chunks. Raises Refused."""
+    """The length that a body announces, 0 for chunks. Raises RequestRefused."""
     length, is_chunked = None, False
     for name, value in headers:
         if name == b"content-length":
             if length is not None or not value.isdigit() or len(value) > 18:
-                raise Refused(400, "content-length is no single whole number", closes=True)
+                raise RequestRefused(400, "content-length is no single whole number", closes=True)
             length = int(value)
         elif name == b"transfer-encoding":
             is_chunked = True
     if is_chunked and length is not None:
-        raise Refused(400, "content-length and transfer-encoding are both there", closes=True)
+        raise RequestRefused(400, "content-length and transfer-encoding are both there", closes=True)
     if length is not None and length > limits.body:
         raise too_large(limits)
     return length or 0
 
 
-def too_large(limits: RequestLimits) -> Refused:
+def too_large(limits: RequestLimits) -> RequestRefused:
     """The refusal of a body above the limit."""
-    return Refused(413, f"the body is above {limits.body} bytes (serving.limits.body); send fewer rows", closes=True)
+    return RequestRefused(
+        413, f"the body is above {limits.body} bytes (serving.limits.body); send fewer rows", closes=True
+    )
 
 
 def may_be_endless(headers: Headers, most: int) -> bool:
@@ -198,14 +200,14 @@ def may_be_endless(headers: Headers, most: int) -> bool:
     )
 
 
-async def send_refusal(send: Send, refusal: Refused, request_id: str) -> None:
+async def send_refusal(send: Send, refusal: RequestRefused, request_id: str) -> None:
     """Answers with a refusal."""
     headers, body = refusal_of(refusal, request_id)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def response(refusal: Refused, request_id: str) -> bytes:
+def response(refusal: RequestRefused, request_id: str) -> bytes:
     """A refusal as a whole HTTP/1.1 answer."""
     headers, body = refusal_of(refusal, request_id)
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
@@ -213,7 +215,7 @@ def response(refusal: Refused, request_id: str) -> bytes:
     return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (refusal.status, reason, lines, body)
 
 
-def refusal_of(refusal: Refused, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+def refusal_of(refusal: RequestRefused, request_id: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """The headers and the body of a refusal."""
     body = json.dumps({"error": refusal.why, **refusal.more, "request_id": request_id}).encode()
     headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]

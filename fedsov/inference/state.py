@@ -10,14 +10,14 @@ from typing import NamedTuple
 from fedsov.inference.limits import Rate, RequestLimits
 from fedsov.inference.pages import Page, pages, path_word
 from fedsov.inference.served import Served
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 
 
-class Asked(NamedTuple):
+class PredictPath(NamedTuple):
     """What a path asks for: a prediction of a model, of one version or whichever its id chooses."""
 
     model: str
-    versions: Versions[Served]
+    versions: ModelVersions[Served]
     version: Served | None = None
     is_open: bool = False
     """Whether it speaks the Open Inference Protocol."""
@@ -42,13 +42,13 @@ class EndpointState:
     region: str
     serves: frozenset[str]
     elsewhere: Mapping[str, str]
-    models: Mapping[str, Versions[Served]]
+    models: Mapping[str, ModelVersions[Served]]
     limits: RequestLimits
     before_answer: bool = False
     rates: tuple[Rate, Rate] = field(default_factory=lambda: (Rate(0.0), Rate(0.0)))
     faults: tuple[str, ...] = ()
     valid_until: float = 0.0
-    paths: Mapping[bytes, Page | Asked] = field(default_factory=dict)
+    paths: Mapping[bytes, Page | PredictPath] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -67,15 +67,15 @@ class EndpointState:
         return tuple(served for versions in self.models.values() for served in versions.all)
 
 
-def _asked(models: Mapping[str, Versions[Served]]) -> dict[bytes, Asked]:
+def _asked(models: Mapping[str, ModelVersions[Served]]) -> dict[bytes, PredictPath]:
     """The paths of predictions."""
-    paths: dict[bytes, Asked] = {}
+    paths: dict[bytes, PredictPath] = {}
     for model, versions in models.items():
         name = path_word(model)
-        paths[f"/v1/models/{name}/predict".encode()] = Asked(model, versions)
-        paths[f"/v2/models/{name}/infer".encode()] = Asked(model, versions, is_open=True)
+        paths[f"/v1/models/{name}/predict".encode()] = PredictPath(model, versions)
+        paths[f"/v2/models/{name}/infer".encode()] = PredictPath(model, versions, is_open=True)
         for served in versions.all:
             if served.role != "shadow":
                 path = f"/v2/models/{name}/versions/{served.version}/infer".encode()
-                paths[path] = Asked(model, versions, served, is_open=True)
+                paths[path] = PredictPath(model, versions, served, is_open=True)
     return paths

@@ -21,7 +21,7 @@ Version = TypeVar("Version")
 
 
 @dataclass(frozen=True, slots=True)
-class Versions(Generic[Version]):
+class ModelVersions(Generic[Version]):
     """The versions of one model that are there.
 
     Attributes:

@@ -20,7 +20,7 @@ from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState
 from fedsov.inference.tokens import TokenCheck
 from fedsov.inference.usage import Usage
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from tests.inference.models import NUMBERS, predictor
 from tests.inference.token_attacks import TokenWorld
 
@@ -106,13 +106,13 @@ def served(
     return Served.of(own, (MODEL, version), role, reference=reference, **given)
 
 
-def state(versions: Versions[Served] | None = None, **more: Any) -> EndpointState:
+def state(versions: ModelVersions[Served] | None = None, **more: Any) -> EndpointState:
     """DE serves DE and FR; US is served by region US."""
     given: dict[str, Any] = {
         "region": "DE",
         "serves": frozenset({"DE", "FR"}),
         "elsewhere": {"US": "US"},
-        "models": {MODEL: versions or Versions(served(1))},
+        "models": {MODEL: versions or ModelVersions(served(1))},
         "limits": RequestLimits(body=100_000, rows=100, seconds=0.3),
     }
     return EndpointState(**{**given, **more})

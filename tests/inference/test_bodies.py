@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.inference.bodies import ARROW, FLOAT32, JSON, BodyReader, BodyRefused, plain_body
+from fedsov.inference.bodies import ARROW, FLOAT32, JSON, BodyReader, plain_body
+from fedsov.inference.body_refusals import BodyRefused
 from fedsov.model.features import Features
 from tests.inference.models import MIXED, NUMBERS, predictor, wide
 

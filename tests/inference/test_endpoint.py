@@ -16,7 +16,7 @@ from fedsov.inference.bodies import FLOAT32
 from fedsov.inference.drift import Reference
 from fedsov.inference.limits import Rate, RequestLimits
 from fedsov.inference.usage import Usage
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from tests.inference.endpoint_world import (
     MODEL,
     PREDICT,
@@ -59,7 +59,7 @@ def test_an_answer_has_predictions_their_names_model_version_and_the_request_s_i
 @pytest.mark.parametrize(("target", "words"), [(CLASSES, ["cook", "nurse", "teacher"]), (NUMBER, ["salary"])])
 def test_classes_are_lists_and_numbers_are_numbers_with_the_words_of_both(way, target, words):
     model = predictor(MIXED, target)
-    app = endpoint(state(Versions(served(1, model=model))))
+    app = endpoint(state(ModelVersions(served(1, model=model))))
     plain = run(way(app, {"rows": [{"years": 3, "remote": "yes"}, {"years": None, "remote": "no"}]})).json()
     expected = model.run(model.encode_rows([[3, "yes"], [None, "no"]]))
     assert plain["outputs"] == words
@@ -351,8 +351,8 @@ def test_a_clock_that_steps_ends_and_begins_tokens_and_harms_nothing_else(way):
     assert abs(second.at - first.at) < 1.0 and app.usage.snapshot(now[0])["statuses"] == {"401": 2}
 
 
-def canary_of(share: float, **more: object) -> Versions:
-    return Versions(served(1), ((served(2, "canary", **more), share),))
+def canary_of(share: float, **more: object) -> ModelVersions:
+    return ModelVersions(served(1), ((served(2, "canary", **more), share),))
 
 
 @WAYS
@@ -378,7 +378,7 @@ def test_what_a_canary_cannot_read_the_champion_answers_and_it_is_counted(way):
 
 @WAYS
 def test_a_shadow_sees_its_share_and_answers_nobody(way):
-    app = endpoint(state(Versions(served(1), (), ((served(2, "shadow"), 1.0), (served(3, "shadow"), 1e-9)))))
+    app = endpoint(state(ModelVersions(served(1), (), ((served(2, "shadow"), 1.0), (served(3, "shadow"), 1e-9)))))
     answer = run(way(app))
     first, second = app.log.lines
     assert answer.json()["version"] == 1 and (first.role, second.role) == ("champion", "shadow")
@@ -389,7 +389,7 @@ def test_a_shadow_sees_its_share_and_answers_nobody(way):
 @WAYS
 def test_a_shadow_that_fails_harms_no_answer_and_is_counted(way, caplog):
     broken = replace(served(2, "shadow", model=predictor(MIXED)))
-    app = endpoint(state(Versions(served(1), (), ((broken, 1.0),))))
+    app = endpoint(state(ModelVersions(served(1), (), ((broken, 1.0),))))
     with caplog.at_level(logging.WARNING):
         assert run(way(app)).status == 200
     assert app.usage.snapshot(0.0)["events"] == {"shadow failed": 1}
@@ -398,7 +398,7 @@ def test_a_shadow_that_fails_harms_no_answer_and_is_counted(way, caplog):
 
 @WAYS
 def test_without_a_champion_canaries_answer_their_share_and_nobody_the_rest(way):
-    app = endpoint(state(Versions(None, ((served(2, "canary"), 0.5),))))
+    app = endpoint(state(ModelVersions(None, ((served(2, "canary"), 0.5),))))
 
     async def many() -> set[int]:
         return {(await way(app)).status for _ in range(50)}
@@ -424,7 +424,7 @@ def test_a_fault_is_answered_with_the_request_s_id_and_logged_without_a_value(wa
 def test_a_model_that_answers_with_no_number_is_a_fault_and_no_answer(way):
     broken = predictor(NUMBERS)
     broken.run = lambda inputs: np.full((len(inputs), 1), np.nan, np.float32)
-    app = endpoint(state(Versions(served(1, model=broken))))
+    app = endpoint(state(ModelVersions(served(1, model=broken))))
     for head, body in ((headers(), None), (headers(content_type=FLOAT32), np.zeros((1, 2), "<f4").tobytes())):
         assert run(way(app, body, head=head)).status == 500
     assert app.log.lines == []
@@ -435,7 +435,7 @@ def test_use_is_counted_by_version_and_refusals_by_status(way):
     reference = Reference.of({name: np.zeros(20) for name in NUMBERS.names}, np.full(20, 0.5))
     usage = Usage()
     usage.watch({(MODEL, 1): reference}, 0.0)
-    app = endpoint(state(Versions(served(1, reference=reference))), usage=usage)
+    app = endpoint(state(ModelVersions(served(1, reference=reference))), usage=usage)
 
     async def several() -> None:
         await way(app, {"rows": [ROW, ROW]})
@@ -465,7 +465,7 @@ def test_a_change_of_state_leaves_requests_under_way_with_what_they_began_with()
         body.receive = later
         asking = asyncio.create_task(asked(app, body))
         await asyncio.sleep(0.02)
-        app.state = state(Versions(served(2)))
+        app.state = state(ModelVersions(served(2)))
         gate.set()
         return [(await asking).json()["version"], (await asked(app)).json()["version"]]
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from tests.inference.endpoint_world import MODEL, asked, at_once, endpoint, headers, run, served, state
 from tests.inference.models import CLASSES, MIXED, NUMBERS, predictor
 
@@ -66,7 +66,7 @@ def test_text_is_bytes_and_classes_are_the_second_dimension(way):
         {"name": "remote", "shape": [2], **as_text, "data": ["yes", None]},
         {"name": "years", "shape": [2], "datatype": "FP64", "data": [1.5, None]},
     ]
-    answer = infer(way, {"inputs": tensors}, app=endpoint(state(Versions(served(1, model=model)))))
+    answer = infer(way, {"inputs": tensors}, app=endpoint(state(ModelVersions(served(1, model=model)))))
     (output,) = answer.json()["outputs"]
     expected = model.run(model.encode_rows([[1.5, "yes"], [None, None]]))
     assert output["shape"] == [2, 3] and output["parameters"]["outputs"] == list(CLASSES.classes)
@@ -122,7 +122,7 @@ def test_other_media_types_and_the_binary_extension_are_refused():
 
 
 def test_a_version_is_asked_for_by_its_number_and_a_shadow_by_nobody():
-    app = endpoint(state(Versions(served(1), ((served(2, "canary"), 0.1),), ((served(3, "shadow"), 1.0),))))
+    app = endpoint(state(ModelVersions(served(1), ((served(2, "canary"), 0.1),), ((served(3, "shadow"), 1.0),))))
     for version, status in ((1, 200), (2, 200), (3, 404), (4, 404)):
         answer = infer(asked, KSERVE, app=app, path=f"/v2/models/{MODEL}/versions/{version}/infer")
         assert answer.status == status
@@ -147,7 +147,7 @@ def test_metadata_is_told_as_clients_ask_for_it(path, expected):
 
 def test_metadata_names_the_columns_and_the_meaning_of_the_outputs():
     model = predictor(MIXED, CLASSES)
-    app = endpoint(state(Versions(served(1, model=model))))
+    app = endpoint(state(ModelVersions(served(1, model=model))))
     said = run(asked(app, path=f"/v2/models/{MODEL}", method="GET")).json()
     assert [(each["name"], each["datatype"]) for each in said["inputs"]] == [("years", "FP64"), ("remote", "BYTES")]
     assert said["outputs"][0]["shape"] == [-1, 3] and "job" in said["outputs"][0]["parameters"]["meaning"]

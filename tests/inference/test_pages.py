@@ -8,11 +8,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fedsov.inference.pages import REFUSALS, html, openapi, pages, path_word
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from tests.inference.endpoint_world import MODEL, ROW, asked, endpoint, run, served
 from tests.inference.models import CLASSES, MIXED, predictor
 
-MODELS = {MODEL: Versions(served(1)), "a b/ü": Versions(served(2, model=predictor(MIXED, CLASSES)))}
+MODELS = {MODEL: ModelVersions(served(1)), "a b/ü": ModelVersions(served(2, model=predictor(MIXED, CLASSES)))}
 
 
 def test_the_interface_has_a_path_a_model_and_a_schema_of_its_rows():
@@ -33,9 +33,9 @@ def test_an_answer_is_what_the_interface_says():
     post = document["paths"][f"/v1/models/{MODEL}/predict"]["post"]
     schema = post["responses"]["200"]["content"]["application/json"]["schema"]
     app = endpoint()
-    Draft202012Validator(schema).validate(run(asked(app, {"rows": [ROW]})).json())
+    assert Draft202012Validator(schema).is_valid(run(asked(app, {"rows": [ROW]})).json())
     refusal = document["components"]["schemas"]["Refusal"]
-    Draft202012Validator(refusal).validate(run(asked(app, {"rows": [{}]})).json())
+    assert Draft202012Validator(refusal).is_valid(run(asked(app, {"rows": [{}]})).json())
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/healthz", "/readyz"])
@@ -51,7 +51,7 @@ def test_the_page_for_people_loads_nothing_and_hides_no_markup():
 
 
 def test_a_shadow_is_on_no_page():
-    versions = Versions(served(1), (), ((served(7, "shadow"), 1.0),))
+    versions = ModelVersions(served(1), (), ((served(7, "shadow"), 1.0),))
     every = b"".join(page.content for page in pages("DE", {MODEL: versions}).values())
     assert b"/versions/7" not in every and not any(b"/versions/7" in path for path in pages("DE", {MODEL: versions}))
 

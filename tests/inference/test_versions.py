@@ -6,23 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsov.inference.versions import Versions, fraction
+from fedsov.inference.versions import ModelVersions, fraction
 
 IDS = [f"id-{number}" for number in range(4000)]
 
 
 def test_without_canaries_the_champion_answers_all():
-    assert {Versions("one").answering(each) for each in IDS} == {"one"}
+    assert {ModelVersions("one").answering(each) for each in IDS} == {"one"}
 
 
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 1.0])
 def test_a_canary_answers_its_share(share):
-    answered = [Versions("one", (("two", share),)).answering(each) for each in IDS]
+    answered = [ModelVersions("one", (("two", share),)).answering(each) for each in IDS]
     assert answered.count("two") / len(IDS) == pytest.approx(share, abs=0.03)
 
 
 def test_canaries_share_out_and_nobody_has_the_rest_of_a_champion_that_is_not_there():
-    versions: Versions[str] = Versions(None, (("two", 0.3), ("three", 0.3)))
+    versions: ModelVersions[str] = ModelVersions(None, (("two", 0.3), ("three", 0.3)))
     answered = [versions.answering(each) for each in IDS]
     for name, share in (("two", 0.3), ("three", 0.3), (None, 0.4)):
         assert answered.count(name) / len(IDS) == pytest.approx(share, abs=0.04)
@@ -30,18 +30,18 @@ def test_canaries_share_out_and_nobody_has_the_rest_of_a_champion_that_is_not_th
 
 @given(st.text(max_size=40))
 def test_the_same_id_chooses_the_same_versions(request_id):
-    versions = Versions("one", (("two", 0.5),), (("three", 0.5),))
+    versions = ModelVersions("one", (("two", 0.5),), (("three", 0.5),))
     assert versions.answering(request_id) == versions.answering(request_id)
     assert versions.watching(request_id) == versions.watching(request_id)
     assert 0.0 <= fraction(request_id) < 1.0
 
 
 def test_a_shadow_s_requests_are_drawn_apart_from_a_canary_s():
-    versions = Versions("one", (("two", 0.5),), (("three", 0.5),))
+    versions = ModelVersions("one", (("two", 0.5),), (("three", 0.5),))
     both = sum(versions.answering(each) == "two" and bool(versions.watching(each)) for each in IDS)
     assert both / len(IDS) == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_larger_share_keeps_the_requests_that_a_smaller_one_had():
-    small, large = (Versions("one", (("two", share),)) for share in (0.1, 0.2))
+    small, large = (ModelVersions("one", (("two", share),)) for share in (0.1, 0.2))
     assert all(large.answering(each) == "two" for each in IDS if small.answering(each) == "two")

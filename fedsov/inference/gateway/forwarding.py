@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Upstream
 from fedsov.inference.limits import RequestLimits
-from fedsov.inference.receiving import Receive, Receiver, Refused, Scope, Send, send_refusal
+from fedsov.inference.receiving import Receive, Receiver, RequestRefused, Scope, Send, send_refusal
 from fedsov.inference.routing import REGION_DOWN, NoRegion, Routed, route
 from fedsov.inference.tokens import Claims, KeyUnknown, TokenCheck, TokenRefused
 
@@ -111,7 +111,7 @@ class Gateway:
             return
         try:
             answer = await self._answer(scope, receive)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             await send_refusal(send, refusal, os.urandom(12).hex())
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": passed_on(answer.headers)})
@@ -125,9 +125,9 @@ class Gateway:
         if path == b"/healthz":
             return RegionAnswer(200, [(b"content-type", b"application/json")], _parts(b'{"status":"well"}'))
         if scope["method"] not in METHODS:
-            raise Refused(405, "GET and POST are answered here", closes=True)
+            raise RequestRefused(405, "GET and POST are answered here", closes=True)
         if not _PATH.fullmatch(path):
-            raise Refused(400, "the path is not plain", closes=True)
+            raise RequestRefused(400, "the path is not plain", closes=True)
         claims = await self._claims(scope["headers"], state)
         _chosen(claims, state, self.health)  # refused before the body is received
         headers = to_region(scope["headers"], claims.jurisdiction)
@@ -144,17 +144,17 @@ class Gateway:
                 await self._renew(refused.issuer)
                 return state.check.check(headers, self._clock())
         except TokenRefused as refusal:
-            raise Refused(refusal.status, refusal.why, closes=True) from None
+            raise RequestRefused(refusal.status, refusal.why, closes=True) from None
 
     async def _body(self, scope: Scope, receive: Receive, state: GatewayState) -> bytes:
         limits = state.table.limits
         most = RequestLimits(body=limits.body, seconds=float(limits.seconds), waiting=max(64 << 20, limits.body))
         try:
             return await self._receiver.body(scope, receive, most)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status != 413:
                 raise
-            raise Refused(413, f"the body is above {limits.body} bytes (limits.body)", closes=True) from None
+            raise RequestRefused(413, f"the body is above {limits.body} bytes (limits.body)", closes=True) from None
 
     async def _forwarded(self, claims: Claims, state: GatewayState, request: ForwardedRequest) -> RegionAnswer:
         """The answer of the first lawful region that can be reached."""
@@ -167,13 +167,13 @@ class Gateway:
                 health[region.name] = False
                 self.health = {**self.health, region.name: False}
             except RegionFailed as failure:
-                raise Refused(failure.status, f"{region.name}: {failure.why}") from None
+                raise RequestRefused(failure.status, f"{region.name}: {failure.why}") from None
 
 
 def _chosen(claims: Claims, state: GatewayState, health: Mapping[str, bool]) -> Routed:
     answer = route(claims.jurisdiction, state.table.routing, health)
     if isinstance(answer, NoRegion):
-        raise Refused(answer.status, answer.reason, closes=answer.status != REGION_DOWN)
+        raise RequestRefused(answer.status, answer.reason, closes=answer.status != REGION_DOWN)
     return answer
 
 
@@ -185,12 +185,12 @@ async def _parts(*parts: bytes) -> AsyncIterator[bytes]:
 def to_region(headers: Iterable[tuple[bytes, bytes]], jurisdiction: str) -> Headers:
     """What a region gets of a request's headers, and the code under the gateway's own name.
 
-    Raises Refused where `Connection` names what must stay.
+    Raises RequestRefused where `Connection` names what must stay.
     """
     listed = list(headers)
     named = _named_by_connection(listed)
     if named & _NEVER_STRIPPED:
-        raise Refused(400, "Connection names a header that is not of the connection", closes=True)
+        raise RequestRefused(400, "Connection names a header that is not of the connection", closes=True)
     dropped = HOP_BY_HOP | named | {b"host", b"content-length", _OWN}
     others = [(name, value) for name, value in listed if name.lower().replace(b"_", b"-") not in dropped]
     return [*others, (_OWN, jurisdiction.encode())]

@@ -26,13 +26,15 @@ BACKLOG = 2048
 class AsgiServer:
     """One socket's server."""
 
-    def __init__(self, app: Application, protocol: type[HttpToolsProtocol], scope_state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, app: Application, protocol: Callable[..., HttpToolsProtocol], scope_state: Mapping[str, Any]
+    ) -> None:
         """
         Args:
             scope_state: what the application finds in each scope's ``state``.
         """
         self._config = uvicorn.Config(
-            app, http=protocol, loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
+            app, http="httptools", loop="none", ws="none", lifespan="off", log_config=None, access_log=False,
             proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=KEEP_ALIVE,
             interface="asgi3",
         )  # fmt: skip

@@ -23,7 +23,7 @@ from fedsov.inference.predictor import Predictor
 from fedsov.inference.request_log.settings import BEFORE_ANSWER
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState
-from fedsov.inference.versions import Versions
+from fedsov.inference.versions import ModelVersions
 from fedsov.model.signature import DESCRIPTION, GRAPH
 from fedsov.runtimes.serving.place import EndpointPlace
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
@@ -108,8 +108,8 @@ def _listed(place: EndpointPlace) -> ApprovedList:
 
 
 def _versions(
-    place: EndpointPlace, approved: ApprovedModel, before: Versions[Served] | None, faults: list[str]
-) -> Versions[Served] | None:
+    place: EndpointPlace, approved: ApprovedModel, before: ModelVersions[Served] | None, faults: list[str]
+) -> ModelVersions[Served] | None:
     """The versions of one model; None where none of them can answer. What cannot be loaded is added to the faults."""
     loaded: dict[int, _Loaded] = {}
     earlier = {each.version: each for each in before.all} if before is not None else {}
@@ -141,7 +141,7 @@ def _versions(
             digest=own.digest,
         )
 
-    return Versions(
+    return ModelVersions(
         served(champion.approved) if champion is not None else old,
         tuple((served(each), each.share) for each in approved.canaries if each.version in loaded),
         tuple((served(each), each.share) for each in approved.shadows if each.version in loaded),
@@ -176,7 +176,7 @@ def _fault(approved: ApprovedVersion, error: Exception) -> str:
     return f"{approved.model} {approved.version} ({approved.mode}) cannot be loaded: {why}"
 
 
-def names_of(models: Mapping[str, Versions[Served]]) -> str:
+def names_of(models: Mapping[str, ModelVersions[Served]]) -> str:
     """What is served, for a line of the log: ``m 1, m 2 (canary)``."""
     words = [
         f"{served.model} {served.version}" + ("" if served.role == "champion" else f" ({served.role})")

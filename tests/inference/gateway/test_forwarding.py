@@ -23,7 +23,7 @@ from fedsov.inference.gateway.forwarding import (
 from fedsov.inference.gateway.table import GatewayLimits, GatewayTable, HostPort, Upstream
 from fedsov.inference.issuers import IssuerTable
 from fedsov.inference.key_sets import read_key_set
-from fedsov.inference.receiving import Refused
+from fedsov.inference.receiving import RequestRefused
 from fedsov.inference.routing import RoutingTable, ServingRegion
 from fedsov.inference.tokens import TokenCheck
 from tests.inference.token_attacks import PREDICT, TokenWorld
@@ -195,7 +195,7 @@ def test_what_is_of_one_connection_or_of_the_gateway_does_not_reach_a_region():
         (b"x-jurisdiction", b"DE"),
     ]
     for name in (b"Authorization", b"content-type", b"x-jurisdiction"):
-        with pytest.raises(Refused, match="Connection"):
+        with pytest.raises(RequestRefused, match="Connection"):
             to_region([(b"connection", b"close, " + name)], "DE")
     assert passed_on([(b"Keep-Alive", b"1"), (b"Connection", b"x-mine"), (b"X-Mine", b"1"), (b"ETag", b"1")]) == [
         (b"etag", b"1")

@@ -188,10 +188,12 @@ def test_workers_end_where_their_parent_was_killed(world: ServingWorld) -> None:
         running.process.kill()
         running.process.wait()
         _until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers), seconds=10.0)
+        assert len(workers) == 1
 
 
 def test_on_a_full_disk_requests_are_refused_and_answered_again_with_room(tmp_path: Path) -> None:
-    _on_a_full_disk(tmp_path, "refuse", (200, 503, 200))
+    world = _on_a_full_disk(tmp_path, "refuse", (200, 503, 200))
+    assert {line.how for line in world.lines()} == {1}  # every line has its content
 
 
 def test_on_a_full_disk_requests_are_answered_without_people_where_the_settings_say_so(tmp_path: Path) -> None:

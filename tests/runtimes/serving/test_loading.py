@@ -1,0 +1,100 @@
+"""What an endpoint loads: the approved files and no others; what cannot be loaded leaves what was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedsov.errors import ConfigurationError
+from fedsov.inference.drift import Reference
+from fedsov.runtimes.serving.loading import load_issuers, load_state, names_of
+from tests.inference.models import MIXED, NUMBERS
+from tests.runtimes.serving.serving_world import MODEL, ServingWorld
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> ServingWorld:
+    own = ServingWorld.new(tmp_path)
+    own.approve(1)
+    return own
+
+
+def test_champion_canary_and_shadow_are_loaded_with_their_shares(world):
+    world.approve(2, mode="canary", share=0.25, seed=2)
+    world.approve(3, MIXED, mode="shadow", share=0.5, seed=3)
+    state = load_state(world.place, None)
+    versions = state.models[MODEL]
+    assert [(each.version, each.role) for each in versions.all] == [(1, "champion"), (2, "canary"), (3, "shadow")]
+    assert versions.canaries[0][1] == 0.25 and versions.shadows[0][1] == 0.5 and state.faults == ()
+    assert names_of(state.models) == f"{MODEL} 1, {MODEL} 2 (canary), {MODEL} 3 (shadow)"
+    known = versions.champion.reader._known
+    assert known == {"age", "years", "remote"}  # a column that only the shadow asks for is none too many
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.onnx"])
+@pytest.mark.parametrize("change", ["a byte", "gone"])
+def test_a_file_that_is_not_the_approved_one_is_not_served(world, name, change):
+    before = load_state(world.place, None)
+    folder = world.approve(2, seed=2)
+    if change == "gone":
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes() + b" ")
+    state = load_state(world.place, before)
+    assert state.models[MODEL].champion.version == 1 and len(state.faults) == 1
+    assert f"{MODEL} 2 (champion) cannot be loaded" in state.faults[0] and name in state.faults[0]
+    assert load_state(world.place, None).models == {}
+
+
+def test_a_canary_that_cannot_be_loaded_leaves_its_share_to_the_champion(world):
+    folder = world.approve(2, mode="canary", share=0.5, seed=2)
+    (folder / "model.onnx").unlink()
+    state = load_state(world.place, None)
+    assert state.models[MODEL].canaries == () and state.models[MODEL].champion.version == 1 and state.faults
+
+
+def test_a_version_that_did_not_change_is_used_again(world):
+    before = load_state(world.place, None)
+    world.approve(2, mode="canary", share=0.5, seed=2)
+    after = load_state(world.place, before)
+    assert after.models[MODEL].champion.predictor is before.models[MODEL].champion.predictor
+
+
+def test_a_model_that_is_no_more_approved_is_no_more_served(world):
+    before = load_state(world.place, None)
+    world.versions = []
+    world.write_list()
+    assert load_state(world.place, before).models == {}
+
+
+def test_without_a_list_nothing_is_served(tmp_path):
+    state = load_state(ServingWorld.new(tmp_path).place, None)
+    assert state.models == {} and state.faults == ()
+
+
+def test_a_reference_of_the_model_is_watched_and_one_of_another_is_a_fault(world):
+    folder = world.place.serving.model(MODEL, 1)
+    rows = np.zeros((20, NUMBERS.inputs))
+    own = Reference.of(dict(zip(NUMBERS.names, rows.T, strict=True)), np.full(20, 0.5))
+    (folder / "reference.json").write_text(json.dumps(own.to_json()))
+    assert load_state(world.place, None).models[MODEL].champion.reference == own
+    other = Reference.of({"a": np.zeros(20)}, np.full(20, 0.5))
+    (folder / "reference.json").write_text(json.dumps(other.to_json()))
+    state = load_state(world.place, None)
+    assert "is of another model" in state.faults[0]
+
+
+def test_issuers_are_those_that_the_settings_took(world):
+    from dataclasses import replace
+    from hashlib import sha256
+
+    digest = sha256(world.place.serving.issuers.read_bytes()).hexdigest()
+    assert load_issuers(replace(world.place, issuers_sha256=digest)).issuers[0].issuer == world.tokens.issuer
+    with pytest.raises(ConfigurationError, match=r"serving\.issuers=FILE"):
+        load_issuers(replace(world.place, issuers_sha256="0" * 64))
+    world.place.serving.issuers.unlink()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_issuers(world.place)
