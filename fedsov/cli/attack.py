@@ -168,11 +168,11 @@ def _overrides(arguments: AttackArguments) -> tuple[str, ...]:
 
 
 def _tested(arguments: AttackArguments, settings: Settings) -> TestedVersion | None:
-    from fedsov.api.inference.version_tests import tested_version
+    from fedsov.api.inference.version_tests import version_under_test
 
     if arguments.model is None or arguments.version is None:
         return None
-    return tested_version(settings, arguments.model, arguments.version, region=arguments.region)
+    return version_under_test(settings, arguments.model, arguments.version, region=arguments.region)
 
 
 def _rows(region: str | None, settings: Settings, most: int) -> Attacked:

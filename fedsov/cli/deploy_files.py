@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedsov.cli.arguments import Arguments, comma_list, note, positive, print_json, print_line
 from fedsov.cli.declaration import command, command_app
-from fedsov.errors import counted
+from fedsov.cli.serving import port
+from fedsov.errors import ConfigurationError, counted
+
+if TYPE_CHECKING:
+    from fedsov.infrastructure.workload.values import Listener
 
 app = command_app()
 MEMORY = 4096
@@ -32,6 +36,14 @@ class FilesArguments(Arguments):
             "--member-networks", metavar="A,B", help="Of a hub: from where its members come.", parser=comma_list
         ),
     ] = None
+    serve_port: Annotated[
+        int,
+        typer.Option("--serve-port", metavar="N", help="Of a region: its endpoint listens there.", parser=port),
+    ] = 0
+    serve_networks: Annotated[
+        Sequence[str] | None,
+        typer.Option("--serve-networks", metavar="A,B", help="Who may reach its endpoint, as CIDR.", parser=comma_list),
+    ] = None
     home: Annotated[
         str, typer.Option("--home", metavar="DIR", help="Its home on the machine that runs it, below /var/lib.")
     ] = ""
@@ -48,6 +60,7 @@ class FilesArguments(Arguments):
     app,
     examples=(
         "fedsov deploy files services --workspace /srv/de --hub-networks 203.0.113.7/32",
+        "fedsov deploy files services --workspace /srv/de --serve-port 8443 --serve-networks 203.0.113.9/32",
         "fedsov deploy files services --workspace deployment/hub --memory 8192 --json",
     ),
 )
@@ -68,7 +81,10 @@ def files(arguments: FilesArguments) -> None:
         program=arguments.python,
         image=arguments.image or f"fedsov:{__version__}",
         memory=arguments.memory,
+        listeners=_listeners(arguments),
     )
+    if asked.is_hub and asked.listeners:
+        raise ConfigurationError(f"{asked.party} is the hub, and answers nobody's questions; leave --serve-port out")
     workload = looked_up(asked)
     if not workload.is_hub and not workload.hub_addresses:
         note(f"{workload.hub.host} has no address from here, so these files let nobody reach it; give --hub-networks")
@@ -84,3 +100,13 @@ def files(arguments: FilesArguments) -> None:
     for path in paths:
         print_line(str(path))
     print_line(f"{counted(len(paths), 'file')} for {workload.name}; begin with {arguments.place / 'CHECKLIST.md'}")
+
+
+def _listeners(arguments: FilesArguments) -> tuple[Listener, ...]:
+    from fedsov.infrastructure.workload.values import PREDICT, Listener
+
+    if not arguments.serve_port:
+        if arguments.serve_networks:
+            raise ConfigurationError("--serve-networks is for the endpoint; give --serve-port N, too")
+        return ()
+    return (Listener(PREDICT, arguments.serve_port, tuple(arguments.serve_networks or ())),)

@@ -25,16 +25,20 @@ class StandingArguments(Arguments):
 
 @command(app, examples=("fedsov status", "fedsov status --hub hub.example:9092 --json"))
 def status(arguments: StandingArguments) -> None:
-    """Prints which regions are connected to the hub, and its jobs, the newest last."""
+    """Prints which regions are connected to the hub, and its jobs, the newest last; of a trial its endpoints, too."""
     from fedsov.api.deployment.submission import operator_connection, standing
+    from fedsov.api.inference.endpoint_standing import endpoints
 
     with operator_connection(arguments.workspace, arguments.hub or None) as connection:
         told = standing(connection)
+    serving = endpoints(arguments.workspace)
     if arguments.json:
-        print_json(told)
+        print_json({**told, "endpoints": [each.to_json() for each in serving]})
         return
     for name, region in told["regions"].items():
         print_line(f"region {name}: {'connected' if region['connected'] else 'away'}")
+    for each in serving:
+        print_line(each.line())
     for job in told["jobs"][-20:]:
         run = f", run {job['run']}" if job["run"] else ""
         print_line(f"job {job['id']} ({job['kind']}, by {job['by']}): {job['state']}{run}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from fedsov.errors import ConfigurationError, unknown
+from fedsov.api.inference.endpoint_standing import examine_endpoint
+from fedsov.errors import ConfigurationError, FedsovError, unknown
 from fedsov.infrastructure.workload.values import HEALTH_PORT
+from fedsov.keys.certificates import REGION
 from fedsov.runtimes.deployment.preflight.checks import preflight
 from fedsov.runtimes.deployment.preflight.values import ExaminedHome, Finding
 from fedsov.storage.deployment_folder import DeploymentFolder
@@ -29,4 +32,8 @@ def examine(home: Path, region: str | None = None, *, health_port: int = HEALTH_
         if region not in names:
             raise ConfigurationError(unknown(f"region of the trial in {home}", region, names))
         folder = DeploymentFolder(trial / region)
-    return preflight(ExaminedHome(home, folder, health_port))
+    examined = ExaminedHome(home, folder, health_port)
+    yield from preflight(examined)
+    with suppress(FedsovError):  # the party's file cannot be read, which a check has said
+        if examined.party.role == REGION:
+            yield from examine_endpoint(examined.own_folder)

@@ -1,6 +1,6 @@
 """`attack --model MODEL --version N`: the verdict of an attack test is recorded for a version.
 
-    tested = tested_version(settings, "stackoverflow-de", 1, region=None)     # before minutes of attacks
+    tested = version_under_test(settings, "stackoverflow-de", 1, region=None)     # before minutes of attacks
     rows = of_region(settings, tested.region, most=2000)
     record_test(settings, tested, report, digest, by="A. Person")
 
@@ -45,7 +45,7 @@ class TestedVersion:
     region: str
 
 
-def tested_version(settings: Settings, model: str, version: int, *, region: str | None) -> TestedVersion:
+def version_under_test(settings: Settings, model: str, version: int, *, region: str | None) -> TestedVersion:
     """The version, where it comes from the training that these settings describe.
 
     Args:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fedsov.infrastructure.workload.values import Workload
+from fedsov.infrastructure.workload.values import PREDICT, Workload
 from fedsov.registry import QUIET as REGISTRY_QUIET
 
 CONTAINER_HOME = "/var/lib/fedsov"
@@ -71,4 +71,7 @@ def command(workload: Workload, home: str, health_host: str) -> tuple[str, ...]:
     health = ("--health-host", health_host, "--health-port", str(workload.health_port))
     if workload.is_hub:
         return ("hub", "--workspace", home, "--listen", "0.0.0.0", *health)
-    return ("region", "serve", workload.party, "--workspace", home, *health)
+    endpoint = [each for each in workload.listeners if each.name == PREDICT]
+    host = "0.0.0.0"  # who may reach it, firewalls and the listener's networks say
+    serve = ("--serve-port", str(endpoint[0].port), "--serve-host", host) if endpoint else ()
+    return ("region", "serve", workload.party, "--workspace", home, *health, *serve)

@@ -23,6 +23,8 @@ from fedsov.storage.party_file import HubAddress
 RUNNING_ROLES = (HUB, REGION)
 """The roles that run something. An operator runs commands by hand."""
 HEALTH_PORT = 8081
+PREDICT = "predict"
+"""The listener of a region's endpoint, which answers people's questions."""
 PERSONS_FOLDERS = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """Where no service has its home: systemd hides these from it."""
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

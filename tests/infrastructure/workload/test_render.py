@@ -257,3 +257,10 @@ def test_what_is_off_here_is_off_in_every_process():
     from fedsov.runtimes.fork_server import QUIET as FORKED
 
     assert FORKED.items() <= QUIET.items() <= ENVIRONMENT.items()
+
+
+def test_a_region_with_a_listener_for_predictions_serves_there_and_others_do_not() -> None:
+    words = command(FULL, "/srv/us", "127.0.0.1")
+    assert words[words.index("--serve-port") :] == ("--serve-port", "8443", "--serve-host", "0.0.0.0")
+    assert "--serve-port" not in command(REGION, "/srv/de", "127.0.0.1")
+    assert any("--serve-port 8443" in text or '"--serve-port", "8443"' in text for text in render(FULL).values())
