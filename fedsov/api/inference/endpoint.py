@@ -27,7 +27,13 @@ from fedsov.inference.limits import RequestLimits
 from fedsov.keys.members import read_members
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place
-from fedsov.region.serving.hosting import Hosting, categories_of_stores, hosting, serving_gate
+from fedsov.region.serving.hosting import (
+    Hosting,
+    categories_of_stores,
+    hosting,
+    own_jurisdictions,
+    serving_gate,
+)
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import check_ledger, read_settings
 from fedsov.region.trust.known_peers import is_signed_sealing_key
@@ -113,7 +119,10 @@ def published_again(place: Place, own: RegionSettings) -> Published | None:
 def _published(place: Place, own: RegionSettings, listening: Listening, workspace: Workspace) -> Published:
     listed = approvals.in_force(place, own)
     labels = frozenset(word for version in listed.versions for word in version.label.categories)
-    served = hosting(serving_gate(place, own), own, categories_of_stores(place.folder) | labels)
+    codes = (*own_jurisdictions(own), *own.serving.hosts)
+    homes = {party.location for party in own.parties.peers.values()}
+    parts = {code: with_parts([code], others=homes)[1:] for code in codes}
+    served = hosting(serving_gate(place, own), own, categories_of_stores(place.folder) | labels, parts)
     if not served.own:
         raise CrossingRefused(f"region {own.region} may serve nobody: {'; '.join(served.refused.values())}")
     take_issuers(place.folder, own)
@@ -132,8 +141,8 @@ def _endpoint(
         folder=place.folder.resolve(),
         region_key=place.ledger.key,
         hub_key=approvals.hub_key(own),
-        jurisdictions=with_parts(served.own, others=homes),
-        hosts=served.hosts,
+        jurisdictions=served.with_parts(served.own),
+        hosts=served.with_parts(served.hosts),
         elsewhere={code: name for code, name in homes.items() if code not in served.served},
         sealing_keys=_sealing_keys(own, {code: homes[code] for code in served.hosts if code in homes}, workspace),
         valid_until=time.time() + DAYS_VALID * 86_400.0,

@@ -70,7 +70,7 @@ def _standing(place: Place) -> EndpointStanding:
     return EndpointStanding(
         endpoint.region,
         f"{scheme}://{endpoint.host}:{endpoint.port}",
-        (*endpoint.jurisdictions, *endpoint.hosts),
+        _countries(endpoint),
         tuple(f"{each.model} {each.version} ({each.mode})" for each in listed.versions),
         _listens(endpoint.host, endpoint.port),
     )
@@ -143,8 +143,14 @@ def _decided(endpoint: EndpointPlace) -> Finding:
     if until < datetime.now(UTC):
         mend = f"start it (`fedsov region serve {endpoint.region} --serve-port N`), and it is decided again"
         return Finding("hosts", problem=f"whom it serves was decided for days up to {until.date()}", mend=mend)
-    served = ", ".join((*endpoint.jurisdictions, *endpoint.hosts))
+    served = ", ".join(_countries(endpoint))
     return Finding("hosts", f"people of {served}, decided until {until:%Y-%m-%d %H:%M} UTC")
+
+
+def _countries(endpoint: EndpointPlace) -> tuple[str, ...]:
+    """Whom it serves; a part of a country that is served whole is not named beside it."""
+    codes = (*endpoint.jurisdictions, *endpoint.hosts)
+    return tuple(code for code in codes if "-" not in code or code.partition("-")[0] not in codes)
 
 
 def _published(place: Place) -> EndpointPlace:

@@ -49,11 +49,17 @@ class Hosting:
     Attributes:
         own: of its own jurisdictions those that the border permits; `hosts`: of the others.
         refused: why not, in a sentence with the remedy, by jurisdiction.
+        parts: of each country that is served, the parts of it that are served with it.
     """
 
     own: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def with_parts(self, codes: Iterable[str]) -> tuple[str, ...]:
+        """These codes, each with its parts."""
+        return tuple(dict.fromkeys(each for code in codes for each in (code, *self.parts.get(code, ()))))
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -128,21 +134,44 @@ def admit_hosts(gate: Gate, own: RegionSettings, codes: Sequence[str], categorie
         raise refused[0]
 
 
-def hosting(gate: Gate, own: RegionSettings, categories: Iterable[str]) -> Hosting:
+def hosting(
+    gate: Gate, own: RegionSettings, categories: Iterable[str], parts: Mapping[str, Sequence[str]] | None = None
+) -> Hosting:
     """Decides again about every jurisdiction; the ledger says what is decided otherwise than before.
+
+    Args:
+        parts: of a country, the codes of its parts (ISO 3166-2) that it is served with. A part may have law of its own,
+            so each is decided; one for which the answer is its country's has no entry of its own.
 
     Raises ConfigurationError, LedgerBroken.
     """
     mine, before, asked = own_jurisdictions(own), _before(gate), frozenset(categories)
     refused: dict[str, str] = {}
-    for code in (*mine, *own.serving.hosts):
+    served: dict[str, tuple[str, ...]] = {}
+
+    def settle(code: str, *, beside: Decision | None = None) -> Decision:
+        """Decides about a code; a part `beside` whose country's answer the same one is needs no entry."""
         crossing, decision = _decided(gate, own, code, asked)
-        if _is_other(before.get(code), crossing, decision):
+        is_news = _is_other(before.get(code), crossing, decision)
+        if is_news and (beside is None or code in before or not _is_same(beside, decision)):
             gate.record(crossing, decision, act=ARRIVE, lapsed=_lapsed(before.get(code), decision))
         if not isinstance(decision, Permit):
             refused[code] = str(Refused(crossing, decision))
+        return decision
+
+    named = (*mine, *own.serving.hosts)
+    for code in named:
+        decision = settle(code)
+        if isinstance(decision, Permit):
+            within = [part for part in (parts or {}).get(code, ()) if part not in named]
+            served[code] = tuple(part for part in within if isinstance(settle(part, beside=decision), Permit))
     own_codes, hosts = (tuple(code for code in codes if code not in refused) for codes in (mine, own.serving.hosts))
-    return Hosting(own_codes, hosts, refused)
+    return Hosting(own_codes, hosts, refused, served)
+
+
+def _is_same(first: Decision, second: Decision) -> bool:
+    """Whether two decisions answer the same, by the same rules and documents."""
+    return (first.verdict, first.rules, first.documents) == (second.verdict, second.rules, second.documents)
 
 
 def _decided(gate: Gate, own: RegionSettings, code: str, categories: Iterable[str]) -> tuple[Crossing, Decision]:

@@ -46,7 +46,8 @@ def test_what_is_published_is_what_settings_border_and_list_say(workspace: Works
     with closing(Ledger.read(ledger_of(folder))) as ledger:
         place = read_place(ServingFolder(folder).root / "endpoint.json", ledger.key)
     assert place == published.place
-    assert (place.jurisdictions, place.hosts, place.elsewhere) == (("DE",), ("FR",), {"GB": "GB", "US": "US"})
+    assert (place.jurisdictions[:2], place.hosts[0]) == (("DE", "DE-BB"), "FR"), "a country with its parts"
+    assert place.elsewhere == {"GB": "GB", "US": "US"}
     assert (place.limits.rows, place.approved_counter, place.is_tls) == (7, 1, False)
     assert place.log == {"durable": "before_answer", "on_full_disk": "refuse", "retention_days": 30}
     assert 1.9 * 86_400 < place.valid_until - time.time() <= 2.0 * 86_400

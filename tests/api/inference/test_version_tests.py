@@ -42,7 +42,8 @@ def test_a_test_is_noted_in_the_ledger_and_tagged_in_the_registry(workspace: Wor
         *("people", 1, "pass", "DE"),
         "A. Person",
     )
-    tags = registry.details(workspace.hub, "people", 1).tags
+    (registered,) = registry.models(workspace.hub)
+    tags = registered.tags
     assert (tags[verdicts.NOTE], tags[verdicts.REPORT_TAG]) == ("pass", "ab" * 32)
 
 

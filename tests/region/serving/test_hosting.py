@@ -114,6 +114,28 @@ def test_a_host_whose_permission_lapsed_is_served_no_more_and_the_ledger_says_so
     assert last["lapsed"][0].startswith("permitted by intra_jurisdiction on ")
 
 
+def test_a_part_with_law_of_its_own_is_decided_by_it_and_others_with_their_country(
+    place: Place, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "rules:\n- {id: own.not_ca, effect: forbid, when: [[origin, eq, US-CA]], reason: Not these., cite: our own}\n"
+    )
+    parts = {"US": ("US-CA", "US-OH"), "DE": ("DE-BY",)}
+    own = replace(_hosting("US"), law=OwnLaw.taking(rules, OwnLaw(load_bundle().digest)))
+    gate = serving_gate(place, own)
+    now = hosting(gate, own, PERSONAL, parts)
+    entries = _entries(gate)
+    assert now.with_parts(now.own) == ("DE", "DE-BY")
+    assert now.with_parts(now.hosts) == ("US", "US-OH")
+    assert "Not these" in now.refused["US-CA"]
+    assert entries == [
+        ("arrive", code, verdict) for code, verdict in (("DE", "permit"), ("US", "permit"), ("US-CA", "refuse"))
+    ]
+    hosting(serving_gate(place, own), own, PERSONAL, parts)
+    assert _entries(gate) == entries
+
+
 def test_further_categories_are_decided_anew(place: Place) -> None:
     own = _hosting("FR")
     hosting(serving_gate(place, own), own, PERSONAL)
