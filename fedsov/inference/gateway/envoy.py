@@ -4,7 +4,7 @@
 restarts Envoy at a change.
 
 Tokens are checked by `jwt_authn`. It believes a token without `exp` unless told otherwise, reads a token from the
-query (`access_token`) unless told where to look, and knows the claim only after a first route was chosen: hence
+query (``access_token``) unless told where to look, and knows the claim only after a first route was chosen: hence
 `require_expiration`, `max_lifetime`, `from_headers` and `clear_route_cache`. A token without a `kid` is tried with
 every key of its issuer there; `rbac`, which reads the token's head as metadata, refuses it.
 

@@ -20,16 +20,21 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError
+from fedsov.inference.gateway import envoy, haproxy, nginx
 from fedsov.inference.gateway.table import GatewayTable, Keys
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 
-KINDS = ("haproxy", "envoy", "nginx")
+_RENDER: Mapping[str, Callable[[GatewayTable, Keys, Path], dict[str, str]]] = {
+    "haproxy": haproxy.render,
+    "envoy": envoy.render,
+    "nginx": nginx.render,
+}
+KINDS = tuple(_RENDER)
 SECONDS_TO_CHECK = 60
 WARMING = 0.4
 """Seconds in which Envoy asks a new cluster's regions for their health, before a route may point to it."""
@@ -56,8 +61,7 @@ class ProgramCheck:
 
 def render(kind: str, table: GatewayTable, keys: Keys, folder: Path) -> dict[str, str]:
     """The files of a kind of gateway, by name. Raises ConfigurationError for what it cannot do."""
-    rendered: dict[str, str] = import_module(f"fedsov.inference.gateway.{kind}").render(table, keys, folder.resolve())
-    return rendered
+    return _RENDER[kind](table, keys, folder.resolve())
 
 
 def put_files(
