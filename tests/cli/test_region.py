@@ -186,3 +186,10 @@ def test_a_law_that_is_neither_shipped_nor_installed_is_not_pinned(
         _, err = _said(capsys, *words, place, code=2)
         assert "is the digest of no law here (this version has " in err and "law.bundle=shipped" in err
     assert _said(capsys, "show", "DE", place)[0] == before
+
+
+@pytest.mark.parametrize("word", [("--no-tls",), ("--metrics-port", "9100")])
+def test_what_is_the_endpoint_s_is_refused_without_one(
+    place: str, capsys: pytest.CaptureFixture[str], word: tuple[str, ...]
+) -> None:
+    assert "give --serve-port N, too" in _said(capsys, "serve", "DE", *word, place, code=2)[1]

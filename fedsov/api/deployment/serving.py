@@ -16,7 +16,7 @@ from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.deployment.trial_rooms import rooms_in_lines, trial_rooms
 from fedsov.api.inference.endpoint import Listening, check_free, publish_endpoint
 from fedsov.api.inference.endpoint_upkeep import upkeep_service
-from fedsov.api.inference.trial_endpoints import trial_endpoints
+from fedsov.api.inference.trial_endpoints import trial_endpoints, unsaid_jurisdictions
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION
@@ -119,6 +119,8 @@ def serve_all(
     services = hub_services(workspace.root, hub_name, options, room=rooms[hub_name], sockets=sockets)
     services += [region_process(place, rooms[place.name]) for place in places]
     if endpoints is not None:
+        for line in unsaid_jurisdictions(workspace.root, settings.federation.regions or ()):
+            progress(line)
         services += trial_endpoints(workspace.root, [place.name for place in places], endpoints, progress=progress)
     run(services, shown.health, plain=shown.plain)
 

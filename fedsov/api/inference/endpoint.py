@@ -143,7 +143,7 @@ def _endpoint(
         hub_key=approvals.hub_key(own),
         jurisdictions=served.with_parts(served.own),
         hosts=served.with_parts(served.hosts),
-        elsewhere={code: name for code, name in homes.items() if code not in served.served},
+        elsewhere=_elsewhere(served, homes),
         sealing_keys=_sealing_keys(own, {code: homes[code] for code in served.hosts if code in homes}, workspace),
         valid_until=time.time() + DAYS_VALID * 86_400.0,
         issuers_sha256=serving.issuers_sha256,
@@ -155,6 +155,18 @@ def _endpoint(
         zone_port=listening.zone_port,
         is_tls=listening.tls,
     )
+
+
+def _elsewhere(served: Hosting, homes: dict[str, str]) -> dict[str, str]:
+    """The jurisdictions, parts of countries among them, that a pinned peer serves and this region does not."""
+    own = {*served.with_parts(served.served), *served.refused}
+    return {
+        part: name
+        for code, name in homes.items()
+        if code not in served.served
+        for part in with_parts([code], others=homes.keys() - {code})
+        if part not in own
+    }
 
 
 def _sealing_keys(own: RegionSettings, homes: dict[str, str], workspace: Workspace) -> dict[str, str]:

@@ -16,8 +16,11 @@ from fedsov.api.inference.endpoint_upkeep import upkeep_service
 from fedsov.api.inference.trial_tokens import trial_issuer
 from fedsov.api.region_settings import set_settings, show
 from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.jurisdiction import Region
+from fedsov.region.serving.hosting import own_jurisdictions
 from fedsov.runtimes.deployment.supervision.supervisor import Service
 from fedsov.runtimes.serving.service import endpoint_service
+from fedsov.storage.workspace import Workspace
 
 BY, WHY = "fedsov up --serve", "a trial on one machine"
 Progress = Callable[[str], None]
@@ -42,6 +45,22 @@ def trial_endpoints(root: Path, names: Sequence[str], first: Listening, *, progr
     if not services:
         raise ConfigurationError("no region can serve; each has said why")
     return services
+
+
+def unsaid_jurisdictions(root: Path, regions: Sequence[Region]) -> list[str]:
+    """A sentence for each region that the settings describe as holding other people than its endpoint would serve."""
+    said, names = [], Workspace(root).region_names()
+    for region in regions:
+        own = show(root, region.name).settings if region.name in names else None
+        if own is None or own.parties.region is None or own.serving.jurisdictions:
+            continue
+        if more := sorted(region.jurisdictions - {*own_jurisdictions(own), *own.serving.hosts}):
+            every = ", ".join(sorted(region.jurisdictions))
+            said.append(
+                f"{region.name} holds people of {', '.join(more)}, too, and its endpoint does not serve them; `fedsov "
+                f"region set {region.name} serving.jurisdictions=[{every}]` has its border decide"
+            )
+    return said
 
 
 def _endpoint(root: Path, name: str, listening: Listening, progress: Progress) -> list[Service]:

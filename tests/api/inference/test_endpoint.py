@@ -14,10 +14,11 @@ import pytest
 from fedsov.api.inference.endpoint import Listening, check_free, publish_endpoint, published_again, trial_certificate
 from fedsov.api.inference.endpoint_standing import endpoints, examine_endpoint
 from fedsov.api.inference.endpoint_upkeep import Upkeep
-from fedsov.api.inference.trial_endpoints import trial_endpoints
+from fedsov.api.inference.trial_endpoints import trial_endpoints, unsaid_jurisdictions
 from fedsov.api.promotion import Approval, promote
 from fedsov.api.region_settings import set_settings, show
 from fedsov.errors import ApprovalRefused, ConfigurationError, CrossingRefused
+from fedsov.jurisdiction import Region
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place
 from fedsov.region.settings_file import read_settings
@@ -47,7 +48,7 @@ def test_what_is_published_is_what_settings_border_and_list_say(workspace: Works
         place = read_place(ServingFolder(folder).root / "endpoint.json", ledger.key)
     assert place == published.place
     assert (place.jurisdictions[:2], place.hosts[0]) == (("DE", "DE-BB"), "FR"), "a country with its parts"
-    assert place.elsewhere == {"GB": "GB", "US": "US"}
+    assert place.elsewhere["GB"] == place.elsewhere["GB-SCT"] == "GB" and "DE-BB" not in place.elsewhere
     assert (place.limits.rows, place.approved_counter, place.is_tls) == (7, 1, False)
     assert place.log == {"durable": "before_answer", "on_full_disk": "refuse", "retention_days": 30}
     assert 1.9 * 86_400 < place.valid_until - time.time() <= 2.0 * 86_400
@@ -136,6 +137,15 @@ def test_a_region_that_cannot_serve_is_named_and_the_others_do(workspace: Worksp
     set_settings(workspace.root, ["GB"], ["parties.region=null"])
     with pytest.raises(ConfigurationError, match="no region can serve"):
         trial_endpoints(workspace.root, ["DE", "GB"], replace(PLAIN, port=0), progress=said.append)
+
+
+def test_a_region_that_holds_more_people_than_it_would_serve_is_named_with_the_command(workspace: Workspace) -> None:
+    several = Region("DE", frozenset({"DE", "AT"}), "DE", "Example GmbH", "key")
+    (line,) = unsaid_jurisdictions(workspace.root, [several, Region.of_code("GB"), Region.of_code("JP")])
+    assert "DE holds people of AT, too" in line and "serving.jurisdictions=[AT, DE]" in line
+    set_settings(workspace.root, ["DE"], ["serving.jurisdictions=[AT, DE]"])
+    assert unsaid_jurisdictions(workspace.root, [several]) == []
+    assert publish_endpoint(workspace.root, "DE", PLAIN).hosting.own == ("AT", "DE")
 
 
 def test_upkeep_publishes_what_changed_within_seconds_and_says_what_it_cannot(workspace: Workspace) -> None:
