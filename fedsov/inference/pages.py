@@ -115,6 +115,16 @@ def _first(versions: ModelVersions[Served]) -> Served | None:
     return next((served for served in versions.all if served.role != "shadow"), None)
 
 
+def made_up(served: Served) -> dict[str, Any]:
+    """A body that the version answers, with a row that is nobody's: each column's mean, or its first level."""
+    means = {name: mean for name, mean, _ in served.predictor.features.numeric}
+    row = {
+        column.name: round(means.get(column.name, 0.0), 3) if column.kind == "numeric" else column.levels[0]
+        for column in served.predictor.columns
+    }
+    return {ROWS: [row]}
+
+
 def _predict(name: str, served: Served) -> dict[str, Any]:
     row = {
         "type": "object",
@@ -145,7 +155,7 @@ def _predict(name: str, served: Served) -> dict[str, Any]:
     }
     refusal = {JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}}}
     answers = {str(status): {"description": why, "content": refusal} for status, why in REFUSALS.items()}
-    content: dict[str, Any] = {JSON: {"schema": {"oneOf": [rows, split]}}, ARROW: binary}
+    content: dict[str, Any] = {JSON: {"schema": {"oneOf": [rows, split]}, "example": made_up(served)}, ARROW: binary}
     if all(column.kind == "numeric" for column in served.predictor.columns):
         content[FLOAT32] = binary
     return {
@@ -176,10 +186,7 @@ def html(region: str, models: Models) -> str:
             f"<tr><td>{escape(column.name)}<td>{column.kind}<td>{escape(', '.join(column.levels[:20]))}"
             for column in served.predictor.columns
         )
-        row = {
-            column.name: 0.0 if column.kind == "numeric" else column.levels[0] for column in served.predictor.columns
-        }
-        body = json.dumps({ROWS: [row]}, ensure_ascii=False)
+        body = json.dumps(made_up(served), ensure_ascii=False)
         parts.append(
             f"<h2>{escape(name)} {served.version}</h2><p>{escape(served.predictor.meaning)}</p>"
             f"<table><tr><th>column<th>kind<th>levels{columns}</table>"

@@ -28,6 +28,13 @@ def test_the_interface_has_a_path_a_model_and_a_schema_of_its_rows():
     assert "application/octet-stream" not in post["requestBody"]["content"]
 
 
+def test_the_example_of_the_interface_is_answered():
+    post = openapi("DE", MODELS)["paths"][f"/v1/models/{MODEL}/predict"]["post"]
+    content = post["requestBody"]["content"]["application/json"]
+    assert Draft202012Validator(content["schema"]).is_valid(content["example"])
+    assert run(asked(endpoint(), content["example"])).status == 200
+
+
 def test_an_answer_is_what_the_interface_says():
     document = openapi("DE", MODELS)
     post = document["paths"][f"/v1/models/{MODEL}/predict"]["post"]

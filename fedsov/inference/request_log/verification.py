@@ -152,9 +152,10 @@ class _ChainCheck:
                 "without person, request and answer"
             )
         if self._unnoted:
+            batches = counted(self._unnoted, "batch", "batches")
             self.remarks.append(
-                f"worker {self.worker}: the last {counted(self._unnoted, 'batch', 'batches')} are not noted in the "
-                "ledger yet; nobody could tell if more had stood behind them"
+                f"worker {self.worker}: not noted in the ledger yet: the last {batches}; nobody could tell if more had "
+                "stood behind"
             )
 
     def _segment(self, name: SegmentName, path: Path, *, is_newest: bool) -> None:
