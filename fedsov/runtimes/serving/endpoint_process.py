@@ -20,7 +20,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
 from fedsov.errors import ConfigurationError, FedsovError
@@ -37,16 +36,6 @@ LIVED = 2.0
 """Seconds that a worker must live for the next one to be started at once."""
 LONGEST_PAUSE = 5.0
 SECONDS_TO_END = 18.0
-_WARM = (
-    "uvloop",
-    "fedsov.inference.bodies",
-    "fedsov.inference.request_log",
-    "fedsov.inference.tokens",
-    "fedsov.inference.usage",
-    "fedsov.inference.approved",
-    "fedsov.runtimes.serving.asgi_server",
-    "fedsov.runtimes.serving.http_protocol",
-)
 
 
 @dataclass(slots=True)
@@ -225,8 +214,16 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _warm_up() -> None:
     """Imports what workers need, once for all of them; not ONNX Runtime, which begins a thread."""
-    for module in _WARM:
-        import_module(module)
+    import uvloop  # noqa: F401
+
+    import fedsov.inference.approved
+    import fedsov.inference.bodies
+    import fedsov.inference.request_log
+    import fedsov.inference.tokens
+    import fedsov.inference.usage
+    import fedsov.runtimes.serving.asgi_server
+    import fedsov.runtimes.serving.http_protocol  # noqa: F401
+
     freeze()
 
 

@@ -129,6 +129,7 @@ def _versions(
     positional = [column.name for column in first.columns]
 
     def served(each: ApprovedVersion) -> Served:
+        """A loaded version, which takes every column that another one asks for."""
         own = loaded[each.version]
         return Served.of(
             own.predictor,

@@ -33,6 +33,7 @@ from fedsov.inference.request_log import LogSettings, RequestLog, place_in
 from fedsov.inference.request_log.settings import HomeRegion
 from fedsov.inference.state import EndpointState
 from fedsov.inference.usage import Usage
+from fedsov.processes import give_back_memory, reuse_memory
 from fedsov.runtimes.serving.asgi_server import AsgiServer
 from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.issuer_keys import IssuerKeys
@@ -45,6 +46,8 @@ LOOK = 0.2
 """Seconds between two looks at the region's files."""
 BEAT = 1.0
 """Seconds between two words to the parent."""
+GIVE_BACK = 5.0
+"""Seconds after which memory that nothing uses goes back to the system."""
 SECONDS_TO_DRAIN = 15.0
 SWITCH = 0.0005
 """Seconds that the log's thread, or a load, keeps answers waiting: Python's own 5 ms show in the slowest answers."""
@@ -74,6 +77,7 @@ class WorkerStart:
 
 def run(start: WorkerStart) -> None:
     """Answers until SIGTERM, or until the parent is gone. Raises FedsovError where it cannot begin."""
+    reuse_memory()  # batches of the log are some MB each, and zeroing their pages anew costs more than encrypting them
     sys.setswitchinterval(SWITCH)
     np.seterr(over="ignore")  # a number beyond every other is clipped, and no warning is written of it
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -125,12 +129,15 @@ class _Worker:
         return [public, zone]
 
     async def _until_stopped(self) -> None:
-        seen, beat, looking = self._files(), 0.0, None
+        seen, beat, looking, given_back = self._files(), 0.0, None, 0.0
         while not self._stop.is_set():
             now = time.monotonic()
             if now - beat >= BEAT:
                 beat = now
                 self._report()
+                if now - given_back >= GIVE_BACK:
+                    given_back = now
+                    await asyncio.to_thread(give_back_memory)
                 if looking is None or looking.done():
                     looking = asyncio.create_task(self._keys.look())
             with suppress(TimeoutError):
