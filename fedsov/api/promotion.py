@@ -1,6 +1,6 @@
 """Promotion: a version of a registered model is approved, and regions may serve it.
 
-    approval = Approval("stackoverflow-de", 1, by="A. Person", why="trial")
+    approval = VersionApproval("stackoverflow-de", 1, by="A. Person", why="trial")
     promotion = promote(root, approval)
     promotion.approved            # by region: what now stands on its approved list
     promotion.refused             # by region: why not, in a sentence with the remedy
@@ -60,7 +60,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class VersionApproval:
     """What a person decides about a version.
 
     Attributes:
@@ -113,7 +113,7 @@ class Promotion:
         }
 
 
-def promote(root: Path, approval: Approval) -> Promotion:
+def promote(root: Path, approval: VersionApproval) -> Promotion:
     """Approves a version for its regions.
 
     Raises ConfigurationError, listing what there is, for an unknown model, version or region, for a reason that is
@@ -131,7 +131,7 @@ def promote(root: Path, approval: Approval) -> Promotion:
     return promotion
 
 
-def withdraw(root: Path, approval: Approval) -> list[str]:
+def withdraw(root: Path, approval: VersionApproval) -> list[str]:
     """Takes a version off the approved lists that have it, or of the regions named; the names of those regions.
 
     Raises ConfigurationError where no such list has it; ApprovalRefused, LedgerBroken.
@@ -172,7 +172,7 @@ def _verdict(workspace: Workspace, model: Registered) -> VersionVerdict:
     return verdict
 
 
-def _approved(workspace: Workspace, model: Registered, approval: Approval, verdict: VersionVerdict) -> Promotion:
+def _approved(workspace: Workspace, model: Registered, approval: VersionApproval, verdict: VersionVerdict) -> Promotion:
     """The approval carried out, region by region."""
     is_champion = approval.mode == CHAMPION
     names = _regions(workspace, approval.regions or (() if model.owner == HUB else (model.owner,)))
@@ -195,7 +195,7 @@ class _Choice:
     """What is approved: the version, by whom and why, its verdict and its files."""
 
     model: Registered
-    approval: Approval
+    approval: VersionApproval
     verdict: VersionVerdict
     files: Mapping[str, bytes]
 
@@ -268,7 +268,7 @@ def _anew(place: Place, own: RegionSettings) -> ApprovedList:
     return ApprovedList(own.region, approvals.counter_of(place.ledger))
 
 
-def _about(act: str, approval: Approval, version: ApprovedVersion | None = None) -> dict[str, Any]:
+def _about(act: str, approval: VersionApproval, version: ApprovedVersion | None = None) -> dict[str, Any]:
     """What both ledgers note of a change of a list."""
     about = {"act": act, "model": approval.model, "version": approval.version, "by": approval.by, "why": approval.why}
     return about if version is None else {**about, **version.to_json()}

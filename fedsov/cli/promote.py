@@ -13,7 +13,7 @@ from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError, CrossingRefused
 
 if TYPE_CHECKING:
-    from fedsov.api.promotion import Approval, Promotion
+    from fedsov.api.promotion import Promotion, VersionApproval
 
 app = command_app()
 
@@ -61,12 +61,12 @@ class PromoteArguments(Arguments):
         if (self.canary is not None) + self.shadow + self.withdraw > 1:
             raise ConfigurationError("--canary, --shadow and --withdraw exclude each other; give one of them")
 
-    def approval(self) -> Approval:
+    def approval(self) -> VersionApproval:
         """What is decided."""
-        from fedsov.api.promotion import Approval
+        from fedsov.api.promotion import VersionApproval
 
         mode = "canary" if self.canary is not None else "shadow" if self.shadow else "champion"
-        return Approval(
+        return VersionApproval(
             self.model,
             self.version,
             by=self.by,
@@ -116,7 +116,7 @@ def promote(arguments: PromoteArguments) -> None:
         raise CrossingRefused(f"{approval.model} {approval.version} is not approved for {', '.join(outcome.refused)}")
 
 
-def _show(outcome: Promotion, approval: Approval) -> None:
+def _show(outcome: Promotion, approval: VersionApproval) -> None:
     called = f"{approval.model} {approval.version}"
     if outcome.is_champion:
         print_line(f"{called} is now champion in the registry of {outcome.owner}")

@@ -13,7 +13,7 @@ import yaml
 
 from fedsov import registry
 from fedsov.api.inference import approvals, verdicts
-from fedsov.api.promotion import Approval, promote, withdraw
+from fedsov.api.promotion import VersionApproval, promote, withdraw
 from fedsov.errors import ApprovalRefused, CheckpointDamaged, ConfigurationError, CrossingRefused
 from fedsov.inference.approved import ApprovedList
 from fedsov.inference.predictor import Predictor
@@ -29,8 +29,8 @@ from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace, ledger_of
 from tests.api.inference.world import crossings, notes, register, workspace_of
 
-OWN = Approval("people-de", 1, by="A. Person", why="trial")
-SHARED = Approval("people", 1, by="A. Person", why="trial")
+OWN = VersionApproval("people-de", 1, by="A. Person", why="trial")
+SHARED = VersionApproval("people", 1, by="A. Person", why="trial")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_hub_s_model_goes_to_every_region_that_may_have_it_and_the_others_ar
 def test_where_no_region_may_have_it_nothing_is_approved(workspace: Workspace) -> None:
     register(workspace, "hub", "people")
     with pytest.raises(CrossingRefused, match="no region may serve people 1: US: model of DE"):
-        promote(workspace.root, Approval("people", 1, why="trial", regions=("US",)))
+        promote(workspace.root, VersionApproval("people", 1, why="trial", regions=("US",)))
     (registered,) = registry.models(workspace.hub)
     assert "champion" not in registered.aliases
 
@@ -106,14 +106,14 @@ def test_made_up_documents_speak_for_models_of_example_rows_alone(workspace: Wor
     to_us = {"why": "trial", "regions": ("US",)}
     register(workspace, "hub", "people", params={**border, "dataset.examples": "None"})
     with pytest.raises(CrossingRefused, match="made up"):
-        promote(workspace.root, Approval("people", 1, **to_us))
+        promote(workspace.root, VersionApproval("people", 1, **to_us))
     register(workspace, "hub", "people", params={**border, "dataset.examples": "made up by a test"})
-    assert [*promote(workspace.root, Approval("people", 2, **to_us)).approved] == ["US"]
+    assert [*promote(workspace.root, VersionApproval("people", 2, **to_us)).approved] == ["US"]
 
 
 def test_a_region_s_model_leaves_by_the_region_s_own_gate(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
-    promotion = promote(workspace.root, Approval("people-de", 1, why="trial", regions=("GB", "US")))
+    promotion = promote(workspace.root, VersionApproval("people-de", 1, why="trial", regions=("GB", "US")))
     assert ([*promotion.approved], [*promotion.refused]) == (["GB"], ["US"])
     assert crossings(workspace, "DE") == [("model", "GB", "permit"), ("model", "US", "refuse")]
     assert crossings(workspace, "hub") == []
@@ -128,7 +128,7 @@ def test_a_model_that_lacks_its_private_parameters_is_refused_in_a_sentence(work
 def test_a_version_without_a_test_takes_a_reason_and_the_reason_is_kept(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
     with pytest.raises(ConfigurationError, match=r"counts as undecided; say why .*--why TEXT, or test it"):
-        promote(workspace.root, Approval("people-de", 1))
+        promote(workspace.root, VersionApproval("people-de", 1))
     assert not notes(workspace, "DE", approvals.NOTE)
 
 
@@ -148,7 +148,7 @@ def _tested(workspace: Workspace, owner: str, model: str, verdict: str, region: 
 def test_a_version_that_passed_takes_no_reason(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
     _tested(workspace, "DE", "people-de", "pass")
-    promotion = promote(workspace.root, Approval("people-de", 1))
+    promotion = promote(workspace.root, VersionApproval("people-de", 1))
     assert promotion.approved["DE"].verdict == "pass"
     assert promotion.approved["DE"].report == "ab"
 
@@ -157,7 +157,7 @@ def test_a_version_that_failed_serves_no_region_outside_its_origins_whatever_the
     register(workspace, "hub", "people")
     _tested(workspace, "hub", "people", "fail")
     with pytest.raises(ConfigurationError, match="attack verdict fail .*--why TEXT, or train it with privacy=record"):
-        promote(workspace.root, Approval("people", 1))
+        promote(workspace.root, VersionApproval("people", 1))
     promotion = promote(workspace.root, SHARED)
     assert [*promotion.approved] == ["DE"]
     assert "GB is outside DE" in promotion.refused["GB"]
@@ -193,7 +193,7 @@ def test_a_new_champion_replaces_the_old_one_and_the_older_version_can_be_promot
     for _ in range(2):
         register(workspace, "DE", "people-de")
     promote(workspace.root, OWN)
-    second = promote(workspace.root, Approval("people-de", 2, why="better"))
+    second = promote(workspace.root, VersionApproval("people-de", 2, why="better"))
     assert second.replaced == {"DE": 1}
     assert [each.version for each in _listed(workspace, "DE").versions] == [2]
     assert ServingFolder(workspace.region("DE")).model("people-de", 1).is_dir(), "the files of the older one stay"
@@ -206,22 +206,22 @@ def test_a_canary_and_a_shadow_stand_beside_the_champion_and_leave_its_alias(wor
     for _ in range(3):
         register(workspace, "DE", "people-de")
     promote(workspace.root, OWN)
-    promote(workspace.root, Approval("people-de", 2, why="try", mode="canary", share=0.1))
-    promotion = promote(workspace.root, Approval("people-de", 3, why="look", mode="shadow"))
+    promote(workspace.root, VersionApproval("people-de", 2, why="try", mode="canary", share=0.1))
+    promotion = promote(workspace.root, VersionApproval("people-de", 3, why="look", mode="shadow"))
     assert not promotion.is_champion
     own = _listed(workspace, "DE").of("people-de")
     assert own.champion is not None and own.champion.version == 1
     assert [(each.version, each.share) for each in (*own.canaries, *own.shadows)] == [(2, 0.1), (3, 1.0)]
     assert [each.version for each in registry.models(workspace.region("DE")) if "champion" in each.aliases] == [1]
-    assert withdraw(workspace.root, Approval("people-de", 2, why="worse")) == ["DE"]
+    assert withdraw(workspace.root, VersionApproval("people-de", 2, why="worse")) == ["DE"]
     assert not _listed(workspace, "DE").of("people-de").canaries
     with pytest.raises(ConfigurationError, match="people-de 2 is approved in no region"):
-        withdraw(workspace.root, Approval("people-de", 2))
+        withdraw(workspace.root, VersionApproval("people-de", 2))
 
 
 def test_a_canary_without_a_champion_is_said_to_leave_requests_unanswered(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
-    promotion = promote(workspace.root, Approval("people-de", 1, why="try", mode="canary", share=0.1))
+    promotion = promote(workspace.root, VersionApproval("people-de", 1, why="try", mode="canary", share=0.1))
     assert any("has no champion" in remark for remark in promotion.remarks)
 
 
@@ -231,7 +231,7 @@ def test_an_older_list_that_is_put_back_is_recognised_and_a_new_one_can_be_begun
     promote(workspace.root, OWN)
     path = ServingFolder(workspace.region("DE")).approved
     older = path.read_bytes()
-    promote(workspace.root, Approval("people-de", 2, why="better"))
+    promote(workspace.root, VersionApproval("people-de", 2, why="better"))
     newer = path.read_bytes()
     for content in (older, newer.replace(b"better", b"worse!"), None):
         if content is None:
@@ -242,7 +242,7 @@ def test_an_older_list_that_is_put_back_is_recognised_and_a_new_one_can_be_begun
             _listed(workspace, "DE")
     with pytest.raises(CrossingRefused, match="no region may serve"):
         promote(workspace.root, OWN)
-    promote(workspace.root, Approval("people-de", 1, why="again", anew=True))
+    promote(workspace.root, VersionApproval("people-de", 1, why="again", anew=True))
     listed = _listed(workspace, "DE")
     assert (listed.counter, [each.version for each in listed.versions]) == (3, [1])
 
@@ -282,12 +282,14 @@ def test_a_home_without_the_hub_gives_the_alias_and_says_that_no_list_was_change
 @pytest.mark.parametrize(
     ("approval", "match"),
     [
-        (Approval("people-de", 9, why="x"), "people-de has no version 9; it has 1"),
-        (Approval("others", 1, why="x"), "no registered model 'others'; there are people-de"),
-        (Approval("people-de", 1, why="x", regions=("FR",)), "unknown region with settings 'FR'"),
+        (VersionApproval("people-de", 9, why="x"), "people-de has no version 9; it has 1"),
+        (VersionApproval("others", 1, why="x"), "no registered model 'others'; there are people-de"),
+        (VersionApproval("people-de", 1, why="x", regions=("FR",)), "unknown region with settings 'FR'"),
     ],
 )
-def test_what_there_is_not_is_named_with_what_there_is(workspace: Workspace, approval: Approval, match: str) -> None:
+def test_what_there_is_not_is_named_with_what_there_is(
+    workspace: Workspace, approval: VersionApproval, match: str
+) -> None:
     register(workspace, "DE", "people-de")
     with pytest.raises(ConfigurationError, match=match):
         promote(workspace.root, approval)

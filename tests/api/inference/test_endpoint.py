@@ -15,7 +15,7 @@ from fedsov.api.inference.endpoint import Listening, check_free, publish_endpoin
 from fedsov.api.inference.endpoint_standing import endpoints, examine_endpoint
 from fedsov.api.inference.endpoint_upkeep import Upkeep
 from fedsov.api.inference.trial_endpoints import trial_endpoints, unsaid_jurisdictions
-from fedsov.api.promotion import Approval, promote
+from fedsov.api.promotion import VersionApproval, promote
 from fedsov.api.region_settings import set_settings, show
 from fedsov.errors import ApprovalRefused, ConfigurationError, CrossingRefused
 from fedsov.jurisdiction import Region
@@ -39,7 +39,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_what_is_published_is_what_settings_border_and_list_say(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
-    promote(workspace.root, Approval("people-de", 1, why="trial"))
+    promote(workspace.root, VersionApproval("people-de", 1, why="trial"))
     words = ["serving.hosts=[FR]", "serving.limits.rows=7", "serving.durable=before_answer", "retention_days=30"]
     set_settings(workspace.root, ["DE"], words)
     published = publish_endpoint(workspace.root, "DE", PLAIN)
@@ -91,7 +91,7 @@ def test_a_host_whose_home_region_could_get_nothing_sealed_is_refused(workspace:
 
 def test_a_list_that_is_not_believed_is_not_published(workspace: Workspace) -> None:
     register(workspace, "DE", "people-de")
-    promote(workspace.root, Approval("people-de", 1, why="trial"))
+    promote(workspace.root, VersionApproval("people-de", 1, why="trial"))
     path = ServingFolder(workspace.region("DE")).approved
     path.write_bytes(path.read_bytes().replace(b"trial", b"tryal"))
     with pytest.raises(ApprovalRefused, match="it was edited or put back"):
@@ -181,7 +181,7 @@ def test_an_endpoint_s_standing_and_what_doctor_says_of_it(workspace: Workspace)
     folder = workspace.region("DE")
     assert list(examine_endpoint(folder)) == [], "a region that serves nobody is not asked"
     register(workspace, "DE", "people-de")
-    promote(workspace.root, Approval("people-de", 1, why="trial"))
+    promote(workspace.root, VersionApproval("people-de", 1, why="trial"))
     findings = {finding.check: finding for finding in examine_endpoint(folder)}
     assert findings["approved list"].is_well and "people-de 1 (champion)" in findings["approved list"].seen
     assert "serving.issuers" in findings["issuers"].mend
