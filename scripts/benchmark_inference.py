@@ -31,7 +31,7 @@ from typing import Any
 
 from inference_place import PREDICT, Prepared, bodies, fastapi_command, mlflow_command, prepare
 
-from fedsov.inference.tokens import TokenCheck
+from fedsov.inference.tokens.token_check import TokenCheck
 from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.loading import load_issuers
 

@@ -33,9 +33,9 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fedsov.inference.gateway.table import GatewayTable, HostPort, Upstream
-from fedsov.inference.issuers import IssuerTable
-from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
+from fedsov.inference.tokens.issuers import IssuerTable
+from fedsov.inference.tokens.key_sets import read_key_set
 
 ASKED = {"haproxy": 12_000, "envoy": 10_000}
 """Requests a second with 16 connections."""

@@ -20,15 +20,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.inference.approved import ApprovedList, ApprovedVersion, Signatory, written
-from fedsov.inference.drift import Reference
+from fedsov.inference.use.drift import Reference
 from fedsov.keys import KeySettings, create_keys, open_keys
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, initial
-from fedsov.model.onnx_export import export
-from fedsov.model.saved import SavedModel, write
-from fedsov.model.signature import DESCRIPTION, GRAPH
+from fedsov.model.packaging.onnx_export import export
+from fedsov.model.packaging.saved import SavedModel, write
+from fedsov.model.packaging.signature import DESCRIPTION, GRAPH
 from fedsov.model.targets import TargetRule
 from fedsov.registry.mlmodel import flavour_files
 from fedsov.runtimes.serving.place import EndpointPlace, publish

@@ -23,17 +23,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.inference import approvals, verdicts
-from fedsov.api.inference.model_crossings import Sender
-from fedsov.api.inference.registered import HUB, Registered, registered
-from fedsov.api.inference.served_files import (
+from fedsov.api.inference.approval import approvals, verdicts
+from fedsov.api.inference.approval.model_crossings import Sender
+from fedsov.api.inference.approval.registered import HUB, Registered, registered
+from fedsov.api.inference.approval.served_files import (
     REFERENCE,
     ReferenceRequest,
     reference_of,
     served_files,
     write_files,
 )
-from fedsov.api.inference.verdicts import VersionVerdict
+from fedsov.api.inference.approval.verdicts import VersionVerdict
 from fedsov.api.ledger_audit import verify_all
 from fedsov.api.region_settings import UNSAID, user
 from fedsov.errors import (
@@ -47,7 +47,7 @@ from fedsov.errors import (
 )
 from fedsov.inference.approved import CHAMPION, ApprovedList, ApprovedVersion
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.model.signature import WEIGHTS
+from fedsov.model.packaging.signature import WEIGHTS
 from fedsov.region.admission import Place
 from fedsov.region.serving.hosting import own_jurisdictions
 from fedsov.region.settings import RegionSettings

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.inference.serving_settings import admit_requests, check_serving, take_issuers
+from fedsov.api.inference.endpoints.serving_settings import admit_requests, check_serving, take_issuers
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law import law_owner
 from fedsov.border.law.bundle_file import installed

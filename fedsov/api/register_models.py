@@ -12,8 +12,8 @@ from fedsov.config.settings import Settings
 from fedsov.hub.federated_training import GlobalModel
 from fedsov.hub.finishing import RunOutputs
 from fedsov.hub.run import HubRun
-from fedsov.model import saved
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.region.run_record import flat, model_folder
 from fedsov.registry.values import ModelRecord, RunRecord
 

@@ -29,7 +29,7 @@ from fedsov.errors import ConfigurationError
 if TYPE_CHECKING:
     from fedsov.api.attack import Size
     from fedsov.api.attack_rows import Attacked
-    from fedsov.api.inference.version_tests import TestedVersion
+    from fedsov.api.inference.approval.version_tests import TestedVersion
     from fedsov.config.settings import Settings
 
 Number = int | None
@@ -119,7 +119,7 @@ def attack(arguments: AttackArguments) -> None:
     say = progress(arguments.quiet)
     say("starting: loading PyTorch and Hydra")
     from fedsov.api.attack import ATTACKS, check, examine, written
-    from fedsov.api.inference.version_tests import check_rows, record_test
+    from fedsov.api.inference.approval.version_tests import check_rows, record_test
     from fedsov.api.region_settings import user
 
     attacks = ATTACKS if arguments.attacks is None else tuple(arguments.attacks)
@@ -168,7 +168,7 @@ def _overrides(arguments: AttackArguments) -> tuple[str, ...]:
 
 
 def _tested(arguments: AttackArguments, settings: Settings) -> TestedVersion | None:
-    from fedsov.api.inference.version_tests import version_under_test
+    from fedsov.api.inference.approval.version_tests import version_under_test
 
     if arguments.model is None or arguments.version is None:
         return None

@@ -78,7 +78,7 @@ def render(arguments: RenderArguments) -> None:
     With --pid a running gateway is told of what changed (HAProxy by SIGUSR2, nginx by SIGHUP; Envoy watches its files
     by itself). With --follow it goes on until Ctrl-C: when the table, a key or the day changed, it does so again.
     """
-    from fedsov.api.inference import gateways
+    from fedsov.api.inference.gateway import gateways
 
     rendered = gateways.render(
         arguments.workspace,
@@ -122,7 +122,7 @@ def check(arguments: CheckGatewayArguments) -> None:
 
     Each configuration is rendered and read by the gateway's own program, where it is installed.
     """
-    from fedsov.api.inference import gateways
+    from fedsov.api.inference.gateway import gateways
 
     checked = gateways.check(arguments.workspace, table=arguments.table, today=today())
     if arguments.json:
@@ -155,6 +155,6 @@ def serve(arguments: ServeGatewayArguments) -> None:
     It does what `gateway render` configures the others for, in one process, and takes a changed table between two
     requests. HAProxy carries several times as much: use that where many people ask.
     """
-    from fedsov.api.inference import gateways
+    from fedsov.api.inference.gateway import gateways
 
     gateways.serve(arguments.workspace, table=arguments.table, say=note, listen=_listen(arguments.listen))

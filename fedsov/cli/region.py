@@ -23,7 +23,7 @@ from fedsov.cli.serving import ServeArguments, port
 from fedsov.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fedsov.api.inference.endpoint import Listening
+    from fedsov.api.inference.endpoints.endpoint import Listening
 
 Every = Annotated[bool, typer.Option("--all", help="Every region of the workspace.")]
 Key = Annotated[Path, typer.Option("--key", metavar="FILE", help="Where the law owner's private key is to be.")]
@@ -171,7 +171,7 @@ class RegionServeArguments(ServeArguments):
 
     def listening(self) -> Listening | None:
         """Where the endpoint listens; None without one."""
-        from fedsov.api.inference.endpoint import Listening
+        from fedsov.api.inference.endpoints.endpoint import Listening
 
         if not self.endpoint:
             return None

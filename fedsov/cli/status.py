@@ -27,7 +27,7 @@ class StandingArguments(Arguments):
 def status(arguments: StandingArguments) -> None:
     """Prints which regions are connected to the hub, and its jobs, the newest last; of a trial its endpoints, too."""
     from fedsov.api.deployment.submission import operator_connection, standing
-    from fedsov.api.inference.endpoint_standing import endpoints
+    from fedsov.api.inference.endpoints.endpoint_standing import endpoints
 
     with operator_connection(arguments.workspace, arguments.hub or None) as connection:
         told = standing(connection)

@@ -45,7 +45,7 @@ def token(arguments: TokenArguments) -> None:
         raise ConfigurationError(
             "fedsov makes tokens for a trial alone; add --trial, or ask your identity provider for one"
         )
-    from fedsov.api.inference.trial_tokens import trial_token
+    from fedsov.api.inference.endpoints.trial_tokens import trial_token
 
     issued = trial_token(
         arguments.workspace,

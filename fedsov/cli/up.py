@@ -52,7 +52,7 @@ def up(arguments: UpArguments) -> None:
     unless --tls is given; `fedsov token --trial` makes tokens that these endpoints believe.
     """
     from fedsov.api.deployment.serving import serve_all
-    from fedsov.api.inference.endpoint import Listening
+    from fedsov.api.inference.endpoints.endpoint import Listening
     from fedsov.runtimes.deployment.supervision.parties import HubOptions
     from fedsov.storage.party_file import HubAddress
 

@@ -7,9 +7,9 @@
 
 An endpoint serves what is on this list and nothing else. Both sign the same text, so neither can add a version alone.
 The list is whole each time it is written, and its counter only grows: the region's ledger notes the newest, so that an
-older list that somebody puts back is recognised (`fedsov.api.inference.approvals`). A model has one champion at most;
-canaries take their shares of its requests, shadows answer nobody. A version that becomes the champion takes the place
-of the one before, which leaves the list; to go back, the older version is promoted again.
+older list that somebody puts back is recognised (`fedsov.api.inference.approval.approvals`). A model has one champion
+at most; canaries take their shares of its requests, shadows answer nobody. A version that becomes the champion takes
+the place of the one before, which leaves the list; to go back, the older version is promoted again.
 
 >>> first = ApprovedVersion("m", 1, digest="00" * 32, by="A. Person", why="trial", at="2026-11-30")
 >>> listed = ApprovedList("DE").with_version(first, at="2026-11-30")

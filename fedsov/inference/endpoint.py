@@ -7,7 +7,7 @@
 | step | refused with |
 |---|---|
 | the path is one of those served, to the letter: no `%`, no `//` | 404, 405 |
-| one token, believed (`fedsov.inference.tokens`) | 401, 403 |
+| one token, believed (`fedsov.inference.tokens.token_check`) | 401, 403 |
 | its jurisdiction is served here | 421 with the region that serves it, 451 where none may |
 | the rates of requests, and the day of the last decision | 429, 503 |
 | the body's head: one length or chunks, a size, an encoding | 400, 413, 415, 429 |
@@ -34,9 +34,9 @@ from itertools import count
 from typing import Protocol
 
 from fedsov.errors import LogFull
-from fedsov.inference.bodies import plain_body
-from fedsov.inference.body_refusals import BodyRefused
-from fedsov.inference.open_inference import Infer
+from fedsov.inference.bodies.body_reader import plain_body
+from fedsov.inference.bodies.body_refusals import BodyRefused
+from fedsov.inference.bodies.open_inference import Infer
 from fedsov.inference.pages import Page
 from fedsov.inference.predicting import AdmittedRequest, Prediction, answer_of, elsewhere, inputs_of
 from fedsov.inference.receiving import (
@@ -55,8 +55,8 @@ from fedsov.inference.receiving import (
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState, PredictPath
-from fedsov.inference.tokens import KeyUnknown, TokenCheck, TokenRefused
-from fedsov.inference.usage import Usage
+from fedsov.inference.tokens.token_check import KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.use.usage import Usage
 
 _LOG = logging.getLogger(__name__)
 LATER = b""

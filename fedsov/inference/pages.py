@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
-from fedsov.inference.bodies import ARROW, FLOAT32, JSON, ROWS, SPLIT
-from fedsov.inference.open_inference import model_metadata, server_metadata
+from fedsov.inference.bodies.body_reader import ARROW, FLOAT32, JSON, ROWS, SPLIT
+from fedsov.inference.bodies.open_inference import model_metadata, server_metadata
 from fedsov.inference.served import Served
 from fedsov.inference.versions import ModelVersions
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fedsov.inference.bodies import FLOAT32, JSON
-from fedsov.inference.body_refusals import BodyRefused
-from fedsov.inference.open_inference import Infer, infer_answer, read_infer
+from fedsov.inference.bodies.body_reader import FLOAT32, JSON
+from fedsov.inference.bodies.body_refusals import BodyRefused
+from fedsov.inference.bodies.open_inference import Infer, infer_answer, read_infer
 from fedsov.inference.receiving import RequestRefused
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import NotFinite, Served, float32_answer
 from fedsov.inference.state import EndpointState, PredictPath
-from fedsov.inference.tokens import Claims
+from fedsov.inference.tokens.token_check import Claims
 
 _LOG = logging.getLogger(__name__)
 

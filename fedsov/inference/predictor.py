@@ -1,8 +1,9 @@
 """A registered model that answers: columns or numbers to inputs, inputs to probabilities or numbers in their own unit.
 
-A `Predictor` is read from a folder with ``model.json`` (what the model is: `fedsov.model.saved`) and ``model.onnx``
-(`fedsov.model.onnx_export`), which an approval writes. It runs ONNX Runtime with one thread that never spins, needs
-no torch, holds nothing of a question when it has answered, and may be shared by any number of threads.
+A `Predictor` is read from a folder with ``model.json`` (what the model is: `fedsov.model.packaging.saved`) and
+``model.onnx`` (`fedsov.model.packaging.onnx_export`), which an approval writes. It runs ONNX Runtime with one thread
+that never spins, needs no torch, holds nothing of a question when it has answered, and may be shared by any number of
+threads.
 
     predictor = Predictor.load(folder)
     predictor.run(predictor.encode({"years": [3.0], "remote": ["yes"]}))     # [[0.71]]
@@ -20,8 +21,8 @@ import onnxruntime as ort
 
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.label import Label
-from fedsov.model.encoder import Encoder, InputColumn, Unseen
-from fedsov.model.signature import DESCRIPTION, GRAPH, Signature
+from fedsov.model.packaging.encoder import Encoder, InputColumn, Unseen
+from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, Signature
 from fedsov.storage.bounded_files import parsed_json
 
 INPUTS, OUTPUTS = "inputs", "outputs"
@@ -35,7 +36,7 @@ class Predictor:
         name, version: of the registered model.
         label: what binds it, and with the rows' own label whatever it answers.
         columns: what it reads, those of numbers first, each with its levels.
-        words: the name of each output (`fedsov.model.signature.Signature.words`).
+        words: the name of each output (`fedsov.model.packaging.signature.Signature.words`).
         meaning: what the outputs are.
         n_inputs: D, the number of inputs.
         features: how columns become inputs; what `encode` does, to the bit.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
-from fedsov.inference.bodies import JSON
+from fedsov.inference.bodies.body_reader import JSON
 from fedsov.inference.limits import RequestLimits
 
 Scope = MutableMapping[str, Any]

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from fedsov.inference.bodies import FLOAT32, JSON, BodyReader
-from fedsov.inference.drift import Reference
+from fedsov.inference.bodies.body_reader import FLOAT32, JSON, BodyReader
 from fedsov.inference.predictor import Predictor
+from fedsov.inference.use.drift import Reference
 
 
 class NotFinite(ArithmeticError):

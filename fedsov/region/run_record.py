@@ -1,7 +1,8 @@
 """What a region keeps of a run, in its own folder: its model, and the record its own registry will take up.
 
-The model is written as safetensors, with a description that says what it is (`fedsov.model.saved`). The record waits
-as JSON beside it for the region's registrar (`fedsov.runtimes.registry_process`), the one process that speaks MLflow.
+The model is written as safetensors, with a description that says what it is (`fedsov.model.packaging.saved`). The
+record waits as JSON beside it for the region's registrar (`fedsov.runtimes.registry_process`), the one process that
+speaks MLflow.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from fedsov.label import Label, Scope
 from fedsov.ledger.ledger import Ledger
-from fedsov.model import saved
 from fedsov.model.metrics import MEASURES
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.region.privacy_life import PrivacyPast
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.atomic_files import write_file

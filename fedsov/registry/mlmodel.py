@@ -1,9 +1,9 @@
 """The files beside a registered model's weights that let MLflow load it, written as MLflow 3 writes them.
 
-`flavour_files` makes them of a model's description alone (``model.json``: `fedsov.model.saved`), without MLflow, so
-that registering takes no longer. The flavour is ``python_function``, loaded by `fedsov.registry.pyfunc`, which reads
-data and runs no pickle. The signature says what may be asked; the input example holds rows that nobody is, made of
-the features' means and levels.
+`flavour_files` makes them of a model's description alone (``model.json``: `fedsov.model.packaging.saved`), without
+MLflow, so that registering takes no longer. The flavour is ``python_function``, loaded by `fedsov.registry.pyfunc`,
+which reads data and runs no pickle. The signature says what may be asked; the input example holds rows that nobody is,
+made of the features' means and levels.
 
 MLflow leaves a question's columns to the model itself (``is_signature_from_type_hint``): its own check of a signature
 answers what does not fit with the first rows, values and all, and a model's answer names the column alone.
@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 import fedsov
-from fedsov.model.signature import Signature
+from fedsov.model.packaging.signature import Signature
 
 LOADER = "fedsov.registry.pyfunc"
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsov.errors import InputError
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.saved import read
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.saved import read
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedsov.model.loaded import RowsOfColumns
+    from fedsov.model.packaging.loaded import RowsOfColumns
 
 
 class PyFuncModel:
@@ -37,5 +37,5 @@ class PyFuncModel:
 
 
 def _load_pyfunc(path: str) -> PyFuncModel:
-    """MLflow's entry: the model in a folder. Raises as `fedsov.model.saved.read`."""
+    """MLflow's entry: the model in a folder. Raises as `fedsov.model.packaging.saved.read`."""
     return PyFuncModel(Path(path))

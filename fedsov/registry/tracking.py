@@ -28,7 +28,7 @@ from mlflow.entities import Metric, Param
 from sqlalchemy.exc import SQLAlchemyError
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.model.signature import DESCRIPTION, WEIGHTS
+from fedsov.model.packaging.signature import DESCRIPTION, WEIGHTS
 from fedsov.registry import schema
 from fedsov.registry.mlmodel import flavour_files
 from fedsov.registry.values import ModelRecord, RunRecord, Version

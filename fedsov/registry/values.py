@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A trained model: its registered name, and its weights, as `fedsov.model.saved` wrote them beside what they are.
+    """A trained model: its registered name, and its weights, as `fedsov.model.packaging.saved` wrote them.
 
     The name must be one that MLflow allows for a registered model: no ``/`` and no ``:``.
     """

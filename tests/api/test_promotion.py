@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from fedsov import registry
-from fedsov.api.inference import approvals, verdicts
+from fedsov.api.inference.approval import approvals, verdicts
 from fedsov.api.promotion import VersionApproval, promote, withdraw
 from fedsov.errors import ApprovalRefused, CheckpointDamaged, ConfigurationError, CrossingRefused
 from fedsov.inference.approved import ApprovedList

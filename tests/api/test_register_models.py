@@ -26,8 +26,8 @@ from fedsov.hub.finishing import RunOutputs, train_regions
 from fedsov.hub.region_queries import ledgers, planned
 from fedsov.hub.run import HubRun
 from fedsov.label import Label
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.saved import read
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.saved import read
 from fedsov.registry.values import RunRecord
 from tests.hub.world import NAMES, Reply, World, connected, update
 

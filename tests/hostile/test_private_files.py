@@ -19,7 +19,7 @@ from fedsov.ledger import known_keys
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import export
 from fedsov.ledger.timestamps import query
-from fedsov.model import saved
+from fedsov.model.packaging import saved
 from fedsov.region.journal import hold_alone
 from fedsov.storage.atomic_files import replace_file, write_file
 from fedsov.storage.locks import hold_workspace

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedsov.errors import LogFull
-from fedsov.inference.drift import Reference
 from fedsov.inference.endpoint import Endpoint
-from fedsov.inference.issuers import read_issuers
-from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.limits import RequestLimits
 from fedsov.inference.predictor import Predictor
 from fedsov.inference.request_log import Line
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState
-from fedsov.inference.tokens import TokenCheck
-from fedsov.inference.usage import Usage
+from fedsov.inference.tokens.issuers import read_issuers
+from fedsov.inference.tokens.key_sets import read_key_set
+from fedsov.inference.tokens.token_check import TokenCheck
+from fedsov.inference.use.drift import Reference
+from fedsov.inference.use.usage import Usage
 from fedsov.inference.versions import ModelVersions
 from tests.inference.models import NUMBERS, predictor
 from tests.inference.token_attacks import TokenWorld

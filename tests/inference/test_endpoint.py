@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedsov.inference.bodies import FLOAT32
-from fedsov.inference.drift import Reference
+from fedsov.inference.bodies.body_reader import FLOAT32
 from fedsov.inference.limits import Rate, RequestLimits
-from fedsov.inference.usage import Usage
+from fedsov.inference.use.drift import Reference
+from fedsov.inference.use.usage import Usage
 from fedsov.inference.versions import ModelVersions
 from tests.inference.endpoint_world import (
     MODEL,

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from fedsov.errors import InputError
 from fedsov.inference.predictor import Predictor
-from fedsov.model import saved
-from fedsov.model.encoder import ColumnRefused
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.onnx_export import export
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.encoder import ColumnRefused
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.onnx_export import export
+from fedsov.model.packaging.saved import SavedModel
 from tests.model.world import MIXED, TARGETS, numbers, parameters_of, saved_model
 
 

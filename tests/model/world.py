@@ -9,7 +9,7 @@ import numpy as np
 from fedsov.label import Label
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, Parameters, initial
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.model.targets import TargetRule
 
 MIXED = Features(

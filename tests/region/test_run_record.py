@@ -18,7 +18,7 @@ from fedsov.label import Label
 from fedsov.model.column_statistics import Statistics
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec, initial
-from fedsov.model.saved import read_description
+from fedsov.model.packaging.saved import read_description
 from fedsov.region.run_record import RECORD, flat, ledger_summary, model_folder, write
 from fedsov.region.strategies.selection import Predictions, RegionModel
 from fedsov.region.worker import OpenRegion

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.model import saved
+from fedsov.model.packaging import saved
 from fedsov.registry import models, promote, record
 from fedsov.registry import tracking as _tracking  # noqa: F401  the slow import is paid once
 from fedsov.registry.lookup import find, listed, name_of, params_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import WorkspaceUnusable
-from fedsov.model import saved
+from fedsov.model.packaging import saved
 from fedsov.registry import tracking
 from fedsov.registry.moved import ADDRESSES, move
 from fedsov.registry.values import ModelRecord, RunRecord

@@ -15,10 +15,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from fedsov.model import saved
-from fedsov.model.encoder import ColumnRefused
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.encoder import ColumnRefused
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.registry import prepare, record
 from fedsov.registry.moved import move
 from fedsov.registry.values import ModelRecord, RunRecord

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
-from fedsov.model import saved
+from fedsov.model.packaging import saved
 from fedsov.registry import QUIET, models, promote, record, tag
 from fedsov.registry.lookup import listed, params_of
 from fedsov.registry.values import ModelRecord, RunRecord

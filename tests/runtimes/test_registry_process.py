@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fedsov.model import saved
+from fedsov.model.packaging import saved
 from fedsov.region.run_record import RECORD, model_folder
 from fedsov.registry import tracking  # noqa: F401  the slow import is paid once, not in every fork
 from fedsov.registry.values import ModelRecord, RunRecord

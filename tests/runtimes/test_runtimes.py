@@ -14,8 +14,8 @@ from fedsov.config.settings import settings
 from fedsov.errors import ConfigurationError
 from fedsov.hub.gated_grid import GatedGrid
 from fedsov.ledger.ledger import Ledger
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.saved import read
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.saved import read
 from fedsov.region.outbound import Outbound
 from fedsov.registry.lookup import listed
 from fedsov.runtimes import DEFAULT, RUNTIMES, kind_in, open_runtime

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from fedsov.api.inference.endpoint_standing import examine_endpoint
+from fedsov.api.inference.endpoints.endpoint_standing import examine_endpoint
 from fedsov.errors import ConfigurationError, FedsovError, unknown
 from fedsov.infrastructure.workload.values import HEALTH_PORT
 from fedsov.keys.certificates import REGION

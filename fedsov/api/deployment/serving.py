@@ -14,9 +14,9 @@ from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.deployment.trial_rooms import rooms_in_lines, trial_rooms
-from fedsov.api.inference.endpoint import Listening, check_free, publish_endpoint
-from fedsov.api.inference.endpoint_upkeep import upkeep_service
-from fedsov.api.inference.trial_endpoints import trial_endpoints, unsaid_jurisdictions
+from fedsov.api.inference.endpoints.endpoint import Listening, check_free, publish_endpoint
+from fedsov.api.inference.endpoints.endpoint_upkeep import upkeep_service
+from fedsov.api.inference.endpoints.trial_endpoints import trial_endpoints, unsaid_jurisdictions
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.keys.certificates import HUB, REGION

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.errors import ConfigurationError
-from fedsov.inference.issuers import CODE
+from fedsov.inference.tokens.issuers import CODE
 
 
 def with_parts(codes: Iterable[str], others: Collection[str]) -> tuple[str, ...]:

@@ -16,15 +16,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsov.api.inference.model_crossings import Sender
-from fedsov.api.inference.registered import HUB, read_version
+from fedsov.api.inference.approval.model_crossings import Sender
+from fedsov.api.inference.approval.registered import HUB, read_version
 from fedsov.api.region_settings import names_of, show
 from fedsov.errors import ConfigurationError, LedgerBroken, unknown
 from fedsov.ledger.ledger import Ledger
-from fedsov.model.encoder import Unseen
-from fedsov.model.loaded import LoadedModel
 from fedsov.model.network import Parameters
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging.encoder import Unseen
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.registry.lookup import ListedVersion, find, listed, name_of
 from fedsov.storage.atomic_files import unpack_arrays
 from fedsov.storage.locks import hold_workspace
@@ -83,7 +83,8 @@ def _holds(place: Workspace, region: str, model: str) -> bool:
 def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, Parameters]:
     """A version in the region: its own as it lies, the hub's through the hub's gate.
 
-    Raises Refused, LedgerBroken; as `fedsov.model.saved.read`, and ConfigurationError for a model that is not whole.
+    Raises Refused, LedgerBroken; as `fedsov.model.packaging.saved.read`, and ConfigurationError for a model that is not
+    whole.
     """
     workspace = Workspace(root)
     folder = workspace.hub if found.owner == HUB else workspace.region(found.owner)

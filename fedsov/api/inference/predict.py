@@ -33,9 +33,9 @@ from fedsov.artifact import Artifact, Kind
 from fedsov.checks import listed
 from fedsov.errors import ConfigurationError, CrossingRefused, InputError, JobRefused, WorkspaceUnusable, counted
 from fedsov.label import PUBLIC, Label
-from fedsov.model.encoder import ColumnRefused, Encoder, Unseen
 from fedsov.model.network import Parameters, is_shipped
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging.encoder import ColumnRefused, Encoder, Unseen
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.region.admission import Place
 from fedsov.region.bench.answers import AnswerRows
 from fedsov.region.bench.tasks import THIS_PROCESS, Bench

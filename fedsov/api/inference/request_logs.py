@@ -32,8 +32,8 @@ from fedsov.keys import KeySettings, open_keys
 from fedsov.keys.principals import OWNER, PRINCIPALS
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
-from fedsov.model.encoder import Encoder
 from fedsov.model.features import Features
+from fedsov.model.packaging.encoder import Encoder
 from fedsov.region.admission import Place
 from fedsov.region.lifecycle.erasure import BEGUN
 from fedsov.region.lifecycle.erasure import NOTE as ERASURE

@@ -22,7 +22,7 @@ from typing import Any
 
 from fedsov.errors import ConfigurationError
 from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
-from fedsov.inference.issuers import Issuer
+from fedsov.inference.tokens.issuers import Issuer
 
 _TYPE = "type.googleapis.com/envoy."
 _HTTP = f"{_TYPE}extensions.filters.http."

@@ -24,7 +24,7 @@ from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Upstream
 from fedsov.inference.limits import RequestLimits
 from fedsov.inference.receiving import Receive, Receiver, RequestRefused, Scope, Send, send_refusal
 from fedsov.inference.routing import REGION_DOWN, NoRegion, Routed, route
-from fedsov.inference.tokens import Claims, KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.tokens.token_check import Claims, KeyUnknown, TokenCheck, TokenRefused
 
 METHODS = ("GET", "HEAD", "POST")
 HOP_BY_HOP = frozenset(

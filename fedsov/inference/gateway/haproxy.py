@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fedsov.checks import listed
 from fedsov.errors import ConfigurationError
 from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
-from fedsov.inference.issuers import Issuer
-from fedsov.inference.key_sets import PublicKey
+from fedsov.inference.tokens.issuers import Issuer
+from fedsov.inference.tokens.key_sets import PublicKey
 
 ALGORITHMS = ("RS256", "ES256")
 """What `jwt_verify` of HAProxy 2.6 can check of what a table may list."""

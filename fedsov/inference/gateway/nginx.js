@@ -1,5 +1,5 @@
 // Checks the token of a request and sends it on by the jurisdiction that it claims. The same rules as fedsov's own check
-// (fedsov/inference/tokens.py), which the region's endpoint applies again. `table.js` is written by `fedsov gateway render`.
+// (fedsov/inference/tokens/token_check.py), which the region's endpoint applies again. `table.js` is written by `fedsov gateway render`.
 // For njs 0.7.9 and later.
 import table from 'table.js';
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fedsov.errors import ConfigurationError
 from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
-from fedsov.inference.issuers import Issuer
-from fedsov.inference.key_sets import PublicKey
+from fedsov.inference.tokens.issuers import Issuer
+from fedsov.inference.tokens.key_sets import PublicKey
 
 MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 """Where Debian's libnginx-mod-http-js has it."""

@@ -31,9 +31,9 @@ from typing import Any
 from fedsov.border.law.yaml_text import read_mapping
 from fedsov.checks import mapping, prefixed, real, refused, require, section, text, text_or_none, texts, whole
 from fedsov.errors import ConfigurationError
-from fedsov.inference.issuers import Issuer, IssuerTable
-from fedsov.inference.key_sets import KeySet
 from fedsov.inference.routing import RoutingTable
+from fedsov.inference.tokens.issuers import Issuer, IssuerTable
+from fedsov.inference.tokens.key_sets import KeySet
 
 PATHS = r"/v[12](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 """The paths that a gateway passes on: no empty part, none that begins with a dot, nothing escaped."""

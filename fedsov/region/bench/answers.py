@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedsov.model.network import Parameters
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.region.bench.tasks import Written, array_of
 
 
@@ -23,8 +23,8 @@ class AnswerRows:
         """Raises TrainingFailed where a network of one's own fails."""
         import torch
 
-        from fedsov.model.loaded import answering
         from fedsov.model.network import answering as failing_as_training
+        from fedsov.model.packaging.loaded import answering
 
         with torch.inference_mode(), failing_as_training(self.saved.network):
             answers = answering(self.saved, self.parameters)(torch.from_numpy(self.inputs)).numpy()

@@ -23,7 +23,7 @@ from fedsov.border.law.bundle_loader import load_atlas
 from fedsov.errors import InputError, counted
 from fedsov.jurisdiction import Atlas
 from fedsov.label import Label, join
-from fedsov.model.encoder import ColumnRefused, InputColumn
+from fedsov.model.packaging.encoder import ColumnRefused, InputColumn
 from fedsov.model.targets import TargetRule
 from fedsov.partition.classify import ClassifyRules, classify
 from fedsov.partition.columns.places import Column as JurisdictionColumn

@@ -217,10 +217,10 @@ def _warm_up() -> None:
     import uvloop  # noqa: F401
 
     import fedsov.inference.approved
-    import fedsov.inference.bodies
+    import fedsov.inference.bodies.body_reader
     import fedsov.inference.request_log
-    import fedsov.inference.tokens
-    import fedsov.inference.usage
+    import fedsov.inference.tokens.token_check
+    import fedsov.inference.use.usage
     import fedsov.runtimes.serving.asgi_server
     import fedsov.runtimes.serving.http_protocol  # noqa: F401
 

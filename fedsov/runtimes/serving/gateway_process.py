@@ -30,7 +30,7 @@ from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.inference.gateway.forwarding import Gateway, GatewayState
 from fedsov.inference.gateway.table import GatewayTable
 from fedsov.inference.limits import RequestLimits
-from fedsov.inference.tokens import TokenCheck
+from fedsov.inference.tokens.token_check import TokenCheck
 from fedsov.runtimes.serving.asgi_server import AsgiServer
 from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.jwks import KeySources

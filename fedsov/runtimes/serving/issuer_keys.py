@@ -11,8 +11,8 @@ import asyncio
 from contextlib import suppress
 
 from fedsov.errors import FedsovError
-from fedsov.inference.issuers import IssuerTable
-from fedsov.inference.tokens import TokenCheck
+from fedsov.inference.tokens.issuers import IssuerTable
+from fedsov.inference.tokens.token_check import TokenCheck
 from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.loading import load_issuers
 from fedsov.runtimes.serving.place import EndpointPlace

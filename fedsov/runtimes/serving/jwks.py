@@ -33,8 +33,8 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from fedsov.errors import ConfigurationError, FedsovError
-from fedsov.inference.issuers import Issuer, IssuerTable
-from fedsov.inference.key_sets import LARGEST, KeySet, read_key_set
+from fedsov.inference.tokens.issuers import Issuer, IssuerTable
+from fedsov.inference.tokens.key_sets import LARGEST, KeySet, read_key_set
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 
 REFRESH, LEAST, LONGEST = 300.0, 10.0, 24 * 3600.0

@@ -17,14 +17,14 @@ from pathlib import Path
 
 from fedsov.errors import ApprovalRefused, ConfigurationError, FedsovError
 from fedsov.inference.approved import ApprovedList, ApprovedModel, ApprovedVersion, check_file, read_approved
-from fedsov.inference.drift import Reference
-from fedsov.inference.issuers import IssuerTable, read_issuers
 from fedsov.inference.predictor import Predictor
 from fedsov.inference.request_log.settings import BEFORE_ANSWER
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState
+from fedsov.inference.tokens.issuers import IssuerTable, read_issuers
+from fedsov.inference.use.drift import Reference
 from fedsov.inference.versions import ModelVersions
-from fedsov.model.signature import DESCRIPTION, GRAPH
+from fedsov.model.packaging.signature import DESCRIPTION, GRAPH
 from fedsov.runtimes.serving.place import EndpointPlace
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 

@@ -32,7 +32,7 @@ from fedsov.inference.endpoint import Endpoint
 from fedsov.inference.request_log import LogSettings, RequestLog, place_in
 from fedsov.inference.request_log.settings import HomeRegion
 from fedsov.inference.state import EndpointState
-from fedsov.inference.usage import Usage
+from fedsov.inference.use.usage import Usage
 from fedsov.processes import give_back_memory, reuse_memory
 from fedsov.runtimes.serving.asgi_server import AsgiServer
 from fedsov.runtimes.serving.http_protocol import endpoint_protocol

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fedsov.inference.receiving import Scope
 from fedsov.inference.request_log.writer import LogState
 from fedsov.inference.state import EndpointState
-from fedsov.inference.usage import Usage, joined, prometheus, windows
+from fedsov.inference.use.usage import Usage, joined, prometheus, windows
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 
 ZONE = "fedsov zone"

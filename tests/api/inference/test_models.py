@@ -13,7 +13,7 @@ from fedsov.api.inference.predict import Asking, predict
 from fedsov.border.gate import Refused
 from fedsov.errors import CheckpointDamaged, ConfigurationError
 from fedsov.label import PUBLIC, Label
-from fedsov.model.loaded import LoadedModel
+from fedsov.model.packaging.loaded import LoadedModel
 from fedsov.registry.lookup import listed
 from fedsov.storage.workspace import Workspace
 from tests.api.inference.world import crossings, register, workspace_of

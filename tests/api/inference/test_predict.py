@@ -21,11 +21,11 @@ from fedsov.api.inference.predict import Asking, predict
 from fedsov.errors import ConfigurationError, InputError, JobRefused, LedgerBroken, WorkspaceUnusable
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
-from fedsov.model import saved
-from fedsov.model.encoder import ColumnRefused
 from fedsov.model.features import Features
 from fedsov.model.network import NetworkSpec
-from fedsov.model.saved import SavedModel
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.encoder import ColumnRefused
+from fedsov.model.packaging.saved import SavedModel
 from fedsov.model.targets import TargetRule
 from fedsov.registry import promote, record
 from fedsov.registry.values import ModelRecord, RunRecord

@@ -21,9 +21,9 @@ from fedsov.inference.predictor import Predictor
 from fedsov.label import Scope
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import continuations
-from fedsov.model import saved
 from fedsov.model.metrics import MEASURES
-from fedsov.model.onnx_export import export
+from fedsov.model.packaging import saved
+from fedsov.model.packaging.onnx_export import export
 from fedsov.model.targets import TargetRule
 from fedsov.protocol.job import RegionStart
 from fedsov.region.worker import OpenRegion, open_region

@@ -12,7 +12,7 @@ from typing import Any
 from fedsov import registry
 from fedsov.api.region_settings import init
 from fedsov.ledger.ledger import Ledger
-from fedsov.model import saved as saved_files
+from fedsov.model.packaging import saved as saved_files
 from fedsov.registry.values import ModelRecord, RunRecord
 from fedsov.storage.workspace import Workspace, ledger_of
 from tests.model.world import parameters_of, saved_model

@@ -21,11 +21,11 @@ from fedsov.inference.gateway.forwarding import (
     to_region,
 )
 from fedsov.inference.gateway.table import GatewayLimits, GatewayTable, HostPort, Upstream
-from fedsov.inference.issuers import IssuerTable
-from fedsov.inference.key_sets import read_key_set
 from fedsov.inference.receiving import RequestRefused
 from fedsov.inference.routing import RoutingTable, ServingRegion
-from fedsov.inference.tokens import TokenCheck
+from fedsov.inference.tokens.issuers import IssuerTable
+from fedsov.inference.tokens.key_sets import read_key_set
+from fedsov.inference.tokens.token_check import TokenCheck
 from tests.inference.token_attacks import PREDICT, TokenWorld
 
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from fedsov.api.inference.codes import with_parts
 from fedsov.errors import ConfigurationError
 from fedsov.inference.gateway.table import GatewayTable, HostPort, Upstream
-from fedsov.inference.issuers import IssuerTable
-from fedsov.inference.key_sets import KeySet, read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
+from fedsov.inference.tokens.issuers import IssuerTable
+from fedsov.inference.tokens.key_sets import KeySet, read_key_set
 from fedsov.runtimes.serving.gateway_files import check, put_files, render
 from tests.inference.gateway.certificates import self_signed
 from tests.inference.gateway.world import COMMANDS, free_port, running, wait_until

@@ -20,9 +20,9 @@ import jwt
 
 from fedsov.inference.gateway.table import GatewayLimits, GatewayTable, address_of
 from fedsov.inference.gateway.table import Upstream as RegionOfTable
-from fedsov.inference.issuers import read_issuers
-from fedsov.inference.key_sets import KeySet, read_key_set
 from fedsov.inference.routing import RoutingTable, ServingRegion
+from fedsov.inference.tokens.issuers import read_issuers
+from fedsov.inference.tokens.key_sets import KeySet, read_key_set
 from tests.inference.token_attacks import TokenWorld
 
 OWN = {"DE": frozenset({"DE", "DE-BY"}), "US": frozenset({"US", "US-OH"}), "IN": frozenset({"IN"})}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fedsov.errors import BenchFailed
-from fedsov.model.loaded import LoadedModel
-from fedsov.model.onnx_export import tried_inputs
+from fedsov.model.packaging.loaded import LoadedModel
+from fedsov.model.packaging.onnx_export import tried_inputs
 from fedsov.region.bench.answers import AnswerRows
 from fedsov.region.bench.tasks import THIS_PROCESS, Written
 from fedsov.runtimes.bench.process_bench import BenchServer, ProcessBench

@@ -9,7 +9,7 @@ import pytest
 
 from fedsov.errors import InputError
 from fedsov.label import Label
-from fedsov.model.encoder import InputColumn
+from fedsov.model.packaging.encoder import InputColumn
 from fedsov.model.targets import TargetRule
 from fedsov.region.serving.asked_rows import AskedBatch, RowsAsked, opened
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fedsov.errors import ConfigurationError
-from fedsov.inference.issuers import IssuerTable
-from fedsov.inference.tokens import KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.tokens.issuers import IssuerTable
+from fedsov.inference.tokens.token_check import KeyUnknown, TokenCheck, TokenRefused
 from fedsov.runtimes.serving.jwks import LEAST, LONGEST, REFRESH, KeySources, fetch
 from tests.inference.token_attacks import ISSUER, TokenWorld
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fedsov.errors import ConfigurationError
-from fedsov.inference.drift import Reference
+from fedsov.inference.use.drift import Reference
 from fedsov.runtimes.serving.loading import load_issuers, load_state, names_of
 from tests.inference.models import MIXED, NUMBERS
 from tests.runtimes.serving.serving_world import MODEL, ServingWorld

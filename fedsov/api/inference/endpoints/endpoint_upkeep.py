@@ -1,0 +1,128 @@
+"""What a region's endpoint needs while it runs and its workers may not do: the border asked again, tables taken.
+
+    python -m fedsov.api.inference.endpoints.endpoint_upkeep WORKSPACE NAME
+
+Every day, and within seconds of a change of the region's settings, its documents, the law or its approved list, it
+decides again whose requests are taken and publishes the endpoint anew. A jurisdiction whose permission lapsed is served
+no more, and it is said. Where it cannot decide (settings that were edited, a ledger that is full) it says so and tries
+again; the endpoint goes on as it was published, and closes when that is two days old (`EndpointPlace.valid_until`).
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from fedsov.api.inference.endpoints.endpoint import Published, published_again
+from fedsov.api.inference.endpoints.serving_settings import watched_files
+from fedsov.errors import FedsovError
+from fedsov.keys.certificates import REGION
+from fedsov.ledger.ledger import Ledger
+from fedsov.protocol.calendar import real_day
+from fedsov.region.admission import Place
+from fedsov.region.settings_file import FILE, read_settings
+from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
+from fedsov.runtimes.deployment.supervision.parties import ENVIRONMENT
+from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
+from fedsov.runtimes.deployment.supervision.supervisor import Service
+from fedsov.runtimes.serving.place import EndpointPlace
+from fedsov.storage.private_files import keep_private
+from fedsov.storage.serving_folder import ServingFolder
+from fedsov.storage.workspace import Workspace, ledger_of
+
+SECONDS = 1.0
+"""Between two looks at the files."""
+AGAIN = 60.0
+"""Before another try, where the last one failed."""
+
+State = tuple[date, tuple[tuple[str, int, int], ...]]
+"""The day, and each file that a decision hangs on with its time and size."""
+
+
+class Upkeep:
+    """Publishes one region's endpoint anew whenever what it hangs on changed, until it is told to stop."""
+
+    def __init__(self, root: Path, name: str, lines: LogLines, stop: threading.Event) -> None:
+        self._root, self._folder, self._name = root, Workspace(root).region(name), name
+        self._lines, self._stop = lines, stop
+        self._watched: list[Path] = []
+        self._refused: Mapping[str, str] = {}
+
+    def serve(self, health: Any) -> None:
+        """Looks, and publishes; what was published when it began is not published again."""
+        done = self._state()
+        while not self._stop.is_set():
+            health.beat()
+            now = self._state()
+            wait = SECONDS
+            if now != done:
+                done, wait = (now, SECONDS) if self.publish(health) else (done, AGAIN)
+            self._stop.wait(wait)
+
+    def publish(self, health: Any) -> bool:
+        """Decides and publishes; False where that failed, which is said."""
+        try:
+            with closing(Ledger(ledger_of(self._folder), self._name)) as ledger:
+                own = read_settings(self._folder, ledger)
+                self._watched = watched_files(own)
+                published = published_again(Place(self._folder, ledger), own)
+        except FedsovError as error:
+            health.tell(waits_for=f"its hosts to be decided: {error}")
+            self._lines.warning("hosting", f"whom it serves could not be decided again: {error}")
+            return False
+        health.tell(waits_for="", connected=True)
+        if published is not None:
+            self._say(published)
+        return True
+
+    def _say(self, published: Published) -> None:
+        hosting = published.hosting
+        for code, why in hosting.refused.items():
+            if code not in self._refused:
+                self._lines.warning("hosting", f"people of {code} are served no more: {why}", jurisdiction=code)
+        self._refused = hosting.refused
+        self._lines.info("hosting", f"serves people of {', '.join(hosting.served)}")
+
+    def _state(self) -> State:
+        law = Workspace(self._root).law
+        files = [self._folder / FILE, ServingFolder(self._folder).approved, *(law.glob("*") if law.is_dir() else ())]
+        files += self._watched
+        return real_day(), tuple(entry for path in sorted(files) if (entry := _entry(path)) is not None)
+
+
+def _entry(path: Path) -> tuple[str, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def upkeep_service(place: EndpointPlace) -> Service:
+    """The process that publishes an endpoint anew, beside the one that answers."""
+    root = Workspace.around(place.folder).root
+    command = [sys.executable, "-m", "fedsov.api.inference.endpoints.endpoint_upkeep", str(root), place.region]
+    return Service(f"{place.region} (hosting)", REGION, command, environment=ENVIRONMENT)
+
+
+def main() -> None:
+    """Looks after one region's endpoint, under a supervisor."""
+    health, root, name = under_supervisor(), Path(sys.argv[1]), sys.argv[2]
+    keep_private()
+    lines, stop = LogLines(f"{name} (hosting)"), threading.Event()
+    write_python_logging(lines)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    upkeep = Upkeep(root, name, lines, stop)
+    upkeep.publish(health)
+    upkeep.serve(health)
+
+
+if __name__ == "__main__":
+    main()

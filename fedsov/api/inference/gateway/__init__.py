@@ -1,0 +1,1 @@
+"""Gateways before the regions' endpoints: their table, and what `fedsov gateway` does with it."""

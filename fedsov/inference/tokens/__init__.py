@@ -1,0 +1,1 @@
+"""Who says whose law protects a person: issuers, their public keys, and the check of a token."""

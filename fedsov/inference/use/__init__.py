@@ -1,0 +1,1 @@
+"""How an endpoint is used, without people: counts, latency, scores, and drift from the rows of training."""
