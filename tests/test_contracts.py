@@ -230,7 +230,6 @@ BY_NAME = {
     "fedsov/partition/sources/__init__.py",  # SOURCES
     "fedsov/runtimes/__init__.py",  # RUNTIMES
     "fedsov/runtimes/fork_server.py",  # the modules that are imported before a fork
-    "fedsov/runtimes/serving/endpoint_process.py",  # what its workers need, imported before they are forked
     "fedsov/simulation/fork_server.py",  # the module of what is run in a worker
 }
 """Modules that import others by name, from a table or for a process of their own: no contract sees those imports."""
