@@ -55,8 +55,7 @@ def authorization_of(raw: bytes) -> list[str]:
 @pytest.mark.parametrize("name", CASES_OF)
 def test_an_edge_script_sends_true_tokens_home_and_attacks_nowhere(name: str, tmp_path: Path) -> None:
     node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node; where it is installed, the scripts of the page run")
+    assert node is not None, "node is not installed; scripts/test installs it (apt-get install nodejs)"
     world = TokenWorld.new()
     (script,) = re.findall(rf"```js\n(// {re.escape(name)}\n.*?)```", PAGE, re.DOTALL)
     keys = {jwk["kid"]: jwk for jwk in json.loads(world.jwks())["keys"]}

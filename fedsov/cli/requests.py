@@ -32,7 +32,7 @@ app = group_app(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyArguments(Arguments):
+class RequestsVerifyArguments(Arguments):
     """Which log."""
 
     name: RegionName
@@ -51,7 +51,7 @@ class VerifyArguments(Arguments):
         "fedsov requests verify DE --folder /media/copy/requests --without-key",
     ),
 )
-def verify(arguments: VerifyArguments) -> None:
+def verify(arguments: RequestsVerifyArguments) -> None:
     """Verifies every byte of a region's log, and that no batch is missing that its ledger notes.
 
     Each fault is named with its segment and batch. Batches that the ledger does not note yet are counted: were they cut
@@ -71,7 +71,7 @@ def verify(arguments: VerifyArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShowArguments(Arguments):
+class RequestsShowArguments(Arguments):
     """Which lines."""
 
     name: RegionName
@@ -92,7 +92,7 @@ class ShowArguments(Arguments):
         "fedsov requests show DE --bodies --purpose inference",
     ),
 )
-def show(arguments: ShowArguments) -> None:
+def show(arguments: RequestsShowArguments) -> None:
     """Prints lines of a region's log: when, which model, whose law; with `--bodies` also what was asked and answered.
 
     `--bodies` opens people's requests: for a purpose, by a principal who has it; the region's ledger notes it first.
@@ -117,7 +117,7 @@ def show(arguments: ShowArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportArguments(Arguments):
+class RequestsExportArguments(Arguments):
     """Which lines, for what, and where to."""
 
     name: RegionName
@@ -136,7 +136,7 @@ class ExportArguments(Arguments):
         "fedsov requests export DE --out requests.csv --purpose training --model stackoverflow-de --since 2026-11-01",
     ),
 )
-def export(arguments: ExportArguments) -> None:
+def export(arguments: RequestsExportArguments) -> None:
     """Writes requests and answers as a table: inputs by column, prediction, model, time, person, jurisdiction, label.
 
     With an outcome joined by request_id and request_row it can be ingested as training rows. The region's ledger notes

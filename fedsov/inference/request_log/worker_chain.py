@@ -64,8 +64,8 @@ class WorkerChain:
         self.worker, self._lock = take_worker(place.folder)
         try:
             self._begin()
-        except BaseException:
-            os.close(self._lock)  # the chain is free again
+        except BaseException:  # boundary: whatever ends the start, an interrupt too, leaves the chain to another worker
+            os.close(self._lock)
             raise
 
     def _begin(self) -> None:

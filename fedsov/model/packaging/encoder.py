@@ -103,11 +103,11 @@ class Encoder:
                     column.name,
                     f"column {column.name!r} has {counted(values, 'value')} where others have {rows:,}",
                 )
-        given = [columns[column.name] for column in self.columns[: self._numbers]]
-        numbers = _plain(given, (self._numbers, rows)) if all(type(values) is list for values in given) else None
+        numeric = [columns[column.name] for column in self.columns[: self._numbers]]
+        numbers = _plain(numeric, (self._numbers, rows)) if all(type(values) is list for values in numeric) else None
         if numbers is None:
             numbers = np.empty((self._numbers, rows), np.float64)
-            for place, values in enumerate(given):
+            for place, values in enumerate(numeric):
                 numbers[place] = as_numbers(self.columns[place].name, values)
         words = [_values(columns[column.name]) for column in self.columns[self._numbers :]]
         return self._encoded(numbers.T, words)
@@ -126,11 +126,11 @@ class Encoder:
                     name, f"a row has {counted(len(row), 'value')} where the model asks for {expected}; {self.asks()}"
                 )
         turned = list(zip(*rows, strict=True)) if rows else [()] * expected
-        given = turned[: self._numbers]
-        numbers = _plain(given, (self._numbers, len(rows)))
+        numeric = turned[: self._numbers]
+        numbers = _plain(numeric, (self._numbers, len(rows)))
         if numbers is None:
             numbers = np.empty((self._numbers, len(rows)), np.float64)
-            for place, values in enumerate(given):
+            for place, values in enumerate(numeric):
                 numbers[place] = _floats(self.columns[place].name, values)
         return self._encoded(numbers.T, turned[self._numbers :])
 
@@ -205,8 +205,8 @@ class Encoder:
 
     def _note_levels(self, place: int, values: Sequence[Any], inputs: np.ndarray) -> None:
         """Puts ones where a column's levels are. Raises ColumnRefused for a level that is unknown."""
-        column, known, start = self.columns[self._numbers + place], self._levels[place], self._starts[place]
-        codes = _codes(values, known)
+        column, levels, start = self.columns[self._numbers + place], self._levels[place], self._starts[place]
+        codes = _codes(values, levels)
         if odd := codes.count(_NO_WORD):
             raise ColumnRefused(column.name, f"column {column.name!r} is no text in {counted(odd, 'row')}")
         if self._unseen == "refuse" and (unknown := codes.count(_UNKNOWN)):
@@ -226,7 +226,9 @@ class Encoder:
         """By column of text, how many rows have a level that the model does not know; columns without any are left
         out."""
         texts = zip(self._levels, self.columns[self._numbers :], strict=True)
-        counts = {column.name: _codes(_values(columns[column.name]), known).count(_UNKNOWN) for known, column in texts}
+        counts = {
+            column.name: _codes(_values(columns[column.name]), levels).count(_UNKNOWN) for levels, column in texts
+        }
         return {name: many for name, many in counts.items() if many}
 
 
@@ -244,12 +246,12 @@ def as_numbers(name: str, values: Any) -> np.ndarray:
     return _floats(name, _values(values))
 
 
-def _plain(given: Sequence[Sequence[Any]], shape: tuple[int, int]) -> np.ndarray | None:
+def _plain(columns: Sequence[Sequence[Any]], shape: tuple[int, int]) -> np.ndarray | None:
     """(k, N) float64 of columns of Python's own numbers and None, at once; None where there is anything else."""
-    if not set(map(type, chain.from_iterable(given))) <= _PLAIN:
+    if not set(map(type, chain.from_iterable(columns))) <= _PLAIN:
         return None
     try:
-        return np.array(given, np.float64).reshape(shape)
+        return np.array(columns, np.float64).reshape(shape)
     except OverflowError:
         return None
 
@@ -281,28 +283,28 @@ def _values(values: Any) -> Sequence[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else values  # type: ignore[no-any-return]
 
 
-def _codes(values: Sequence[Any], known: Mapping[str, int]) -> list[int]:
+def _codes(values: Sequence[Any], levels: Mapping[str, int]) -> list[int]:
     """The place of each value among the levels, or what else it is; each different text is looked at once."""
     if len(values) == 1:
-        return [_code(values[0], known)]
+        return [_code(values[0], levels)]
     met: dict[str | None, int] = {None: _ABSENT}
     codes = []
     for value in values:
         if type(value) is not str and value is not None:
-            codes.append(_code(value, known))
+            codes.append(_code(value, levels))
             continue
         code = met.get(value)
         if code is None:
-            code = met[value] = _code(value, known)
+            code = met[value] = _code(value, levels)
         codes.append(code)
     return codes
 
 
-def _code(value: Any, known: Mapping[str, int]) -> int:
+def _code(value: Any, levels: Mapping[str, int]) -> int:
     """The place of a value among the levels, or what else it is."""
-    if type(value) is str and value in known:
-        return known[value]
+    if type(value) is str and value in levels:
+        return levels[value]
     if value is not None and not isinstance(value, str | Real):
         return _NO_WORD
     word = spelled(value)
-    return _ABSENT if word is None else known.get(word, _UNKNOWN)
+    return _ABSENT if word is None else levels.get(word, _UNKNOWN)

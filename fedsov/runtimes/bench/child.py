@@ -15,7 +15,7 @@ from fedsov.errors import FedsovError
 from fedsov.processes import reuse_memory
 from fedsov.region.bench.tasks import Task
 from fedsov.runtimes.bench.confinement import Confinement, confine
-from fedsov.runtimes.bench.wire import Line
+from fedsov.runtimes.bench.wire import BenchLine
 from fedsov.runtimes.framed_socket import ConnectionClosed, FramedSocket
 
 LONGEST_TEXT = 2000
@@ -32,7 +32,7 @@ def run(connection: FramedSocket) -> None:
     reuse_memory()
     keep_out = [Path(folder) for folder in told["keep_out"]]
     lacking = confine(Confinement(Path(told["scratch"]), keep_out, told["memory"]))
-    line = Line(connection.stream)
+    line = BenchLine(connection.stream)
     line.tell(0, {"pid": os.getpid(), "lacking": lacking})
     try:
         while True:
@@ -41,7 +41,7 @@ def run(connection: FramedSocket) -> None:
         return
 
 
-def answer(line: Line, number: int, task: Task[Any]) -> None:
+def answer(line: BenchLine, number: int, task: Task[Any]) -> None:
     """Runs a task and sends its answer, or what it failed with."""
     try:
         written = task.run()

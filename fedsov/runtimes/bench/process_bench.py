@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from fedsov.errors import BenchFailed, ConfigurationError, FedsovError, InputError, TrainingFailed, printable
 from fedsov.region.bench.tasks import Task
 from fedsov.runtimes.bench.confinement import passed_on
-from fedsov.runtimes.bench.wire import Line
+from fedsov.runtimes.bench.wire import BenchLine
 from fedsov.runtimes.fork_server import ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 
@@ -89,7 +89,7 @@ class _Child:
         scratch: its folder.
     """
 
-    line: Line
+    line: BenchLine
     pid: int
     process: int | None
     scratch: Path
@@ -181,7 +181,7 @@ class ProcessBench:
         try:
             keep_out = [str(folder) for folder in self._keep_out]
             connection.send(Frame({"scratch": str(scratch), "keep_out": keep_out, "memory": self._memory}))
-            line = Line(connection.stream)
+            line = BenchLine(connection.stream)
             told = line.hear(time.monotonic() + TO_BEGIN)  # its own words: no model code ran in it yet
             pid: int = told["pid"]
             process = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None

@@ -35,7 +35,7 @@ AT_ONCE = 2**20
 
 
 @dataclass(slots=True)
-class Line:
+class BenchLine:
     """One end of the line.
 
     Attributes:

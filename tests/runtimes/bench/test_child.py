@@ -18,7 +18,7 @@ import pytest
 from fedsov.errors import TrainingFailed
 from fedsov.region.bench.tasks import Written
 from fedsov.runtimes.bench.child import LONGEST_TEXT, answer
-from fedsov.runtimes.bench.wire import Line
+from fedsov.runtimes.bench.wire import BenchLine
 from tests.world import ROOT
 
 
@@ -38,10 +38,10 @@ class Failing:
 
 
 @pytest.fixture
-def near() -> Iterator[Line]:
+def near() -> Iterator[BenchLine]:
     """The region's end; a thread plays the process."""
     ours, theirs = socket.socketpair()
-    far = Line(theirs)
+    far = BenchLine(theirs)
 
     def live() -> None:
         try:
@@ -52,7 +52,7 @@ def near() -> Iterator[Line]:
 
     thread = threading.Thread(target=live)
     thread.start()
-    yield Line(ours)
+    yield BenchLine(ours)
     ours.close()
     thread.join()
     theirs.close()
@@ -66,7 +66,7 @@ def near() -> Iterator[Line]:
         (ValueError("x" * 10_000), ["ValueError", "x" * LONGEST_TEXT]),
     ],
 )
-def test_an_error_is_told_and_the_next_task_is_answered(error: Exception, told: list[str], near: Line) -> None:
+def test_an_error_is_told_and_the_next_task_is_answered(error: Exception, told: list[str], near: BenchLine) -> None:
     until = time.monotonic() + 10
     assert near.ask(Failing(error), until=until) == {"error": told}
     assert near.ask(Failing(None), until=until) == Written({"fine": True}, {})

@@ -17,7 +17,7 @@ import pytest
 
 from fedsov.errors import BenchFailed
 from fedsov.region.bench.tasks import Written
-from fedsov.runtimes.bench.wire import ANSWER, LARGEST_HEADER, Line
+from fedsov.runtimes.bench.wire import ANSWER, LARGEST_HEADER, BenchLine
 
 ROWS = np.arange(300_000, dtype=np.float64).reshape(-1, 3)
 
@@ -36,17 +36,17 @@ class Ask:
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Line, Line]]:
+def ends() -> Iterator[tuple[BenchLine, BenchLine]]:
     near, far = socket.socketpair()
     with near, far:
-        yield Line(near), Line(far)
+        yield BenchLine(near), BenchLine(far)
 
 
 def _soon(seconds: float = 10.0) -> float:
     return time.monotonic() + seconds
 
 
-def _answering(far: Line, answer: Callable[[int, Ask], None]) -> threading.Thread:
+def _answering(far: BenchLine, answer: Callable[[int, Ask], None]) -> threading.Thread:
     def once() -> None:
         answer(*far.task())  # type: ignore[arg-type]
 
@@ -55,7 +55,7 @@ def _answering(far: Line, answer: Callable[[int, Ask], None]) -> threading.Threa
     return thread
 
 
-def test_a_task_goes_down_and_its_answer_comes_up_bit_by_bit(ends: tuple[Line, Line]) -> None:
+def test_a_task_goes_down_and_its_answer_comes_up_bit_by_bit(ends: tuple[BenchLine, BenchLine]) -> None:
     near, far = ends
     for number in (1, 2):
         thread = _answering(far, lambda number, task: far.answer(number, task.run()))
@@ -66,7 +66,7 @@ def test_a_task_goes_down_and_its_answer_comes_up_bit_by_bit(ends: tuple[Line, L
         answer.arrays["twice"][0] = 1.0  # an answer's arrays can be worked on
 
 
-def test_an_error_comes_up_as_its_words(ends: tuple[Line, Line]) -> None:
+def test_an_error_comes_up_as_its_words(ends: tuple[BenchLine, BenchLine]) -> None:
     near, far = ends
     thread = _answering(far, lambda number, task: far.tell(number, {"error": ["TrainingFailed", "why"]}))
     assert near.ask(Ask(), until=_soon()) == {"error": ["TrainingFailed", "why"]}
@@ -115,7 +115,7 @@ class _Planted:
         (_framed({"plain": {}, "arrays": [["w", "<f4", [2**26]], ["v", "<f4", [2**26]]]}), "bytes, more than the"),
     ],
 )
-def test_whatever_else_comes_up_is_refused(content: bytes, why: str, ends: tuple[Line, Line]) -> None:
+def test_whatever_else_comes_up_is_refused(content: bytes, why: str, ends: tuple[BenchLine, BenchLine]) -> None:
     near, far = ends
     thread = threading.Thread(target=lambda: (far.task(), far.stream.sendall(content), far.close()))
     thread.start()
@@ -128,7 +128,7 @@ def test_whatever_else_comes_up_is_refused(content: bytes, why: str, ends: tuple
 @pytest.mark.parametrize(
     "content", [b"", b"\0", _framed({"plain": {}, "arrays": []})[:-1], _framed(_listed("w", "<f4", [9]))]
 )
-def test_half_an_answer_is_an_end(content: bytes, ends: tuple[Line, Line]) -> None:
+def test_half_an_answer_is_an_end(content: bytes, ends: tuple[BenchLine, BenchLine]) -> None:
     near, far = ends
     thread = threading.Thread(target=lambda: (far.task(), far.stream.sendall(content), far.close()))
     thread.start()
@@ -139,7 +139,7 @@ def test_half_an_answer_is_an_end(content: bytes, ends: tuple[Line, Line]) -> No
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_who_answers_byte_by_byte_or_never_reads_costs_no_more_than_the_time_that_is_given(
-    reads: bool, ends: tuple[Line, Line]
+    reads: bool, ends: tuple[BenchLine, BenchLine]
 ) -> None:
     near, far = ends
     is_over = threading.Event()
@@ -162,7 +162,7 @@ def test_who_answers_byte_by_byte_or_never_reads_costs_no_more_than_the_time_tha
     thread.join()
 
 
-def test_first_words_are_of_no_task(ends: tuple[Line, Line]) -> None:
+def test_first_words_are_of_no_task(ends: tuple[BenchLine, BenchLine]) -> None:
     near, far = ends
     far.tell(0, {"pid": 7})
     assert near.hear(_soon()) == {"pid": 7}

@@ -23,6 +23,11 @@ from fedsov.runtimes.isolation.rooms import MEANS, Room, prepared
 from fedsov.runtimes.isolation.walls import LANDLOCK, NAMESPACES, Walls
 from tests.world import ROOT
 
+RUNS = {
+    NAMESPACES: "it runs where users may make namespaces: user.max_user_namespaces above 0, no seccomp against unshare",
+    LANDLOCK: "it runs on Linux 5.13 or newer with landlock in /sys/kernel/security/lsm",
+}
+"""Where the tests of each means do run."""
 NEEDED = {"read its own file", "write its own file", "write a temporary file", "reach the hub", "run a program"}
 NEEDED |= {"read a file that it is shown", "read what lies beside hidden folders"}
 UDP, UNMOUNT = "send a datagram", "take down a wall"
@@ -79,7 +84,7 @@ def reached(room: Room, told: dict[str, Any], hub_port: int) -> set[str]:
 def room_of(means: str, told: dict[str, Any], port: int) -> Room:
     room = prepared({"DE": walls(told, port)}, "127.0.0.1", means=[means])["DE"]
     if room.walls is None:
-        pytest.skip(f"this system has no {means}: {'; '.join(room.lacking)}")
+        pytest.skip(f"this system has no {means} ({'; '.join(room.lacking)}); {RUNS[means]}")
     return room
 
 
@@ -152,6 +157,6 @@ def test_where_nothing_is_permitted_it_says_what_can_be_read_and_how_to_get_more
 def test_the_stronger_of_two_is_taken_and_the_other_s_reason_is_said(told: dict[str, Any]) -> None:
     room = prepared({"DE": walls(told, 9092)}, "not an address")["DE"]  # no socket can be made: no namespaces
     if room.walls is None:
-        pytest.skip(f"this system has no {LANDLOCK}")
+        pytest.skip(f"this system has no {LANDLOCK}; {RUNS[LANDLOCK]}")
     assert room.walls.means == LANDLOCK
     assert "not there: namespaces (" in room.sentence()

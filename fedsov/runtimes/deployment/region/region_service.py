@@ -25,7 +25,7 @@ from fedsov.runtimes.deployment.parcels import ParcelDamaged
 from fedsov.runtimes.deployment.paths import FLEET, HAS, WAITS
 from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.deployment.supervision.log_lines import cut
-from fedsov.runtimes.deployment.supervision.repeats import Repeats
+from fedsov.runtimes.deployment.supervision.repeats import ThrottledEvents
 from fedsov.runtimes.fork_server import TO_READ, ForkServer
 from fedsov.runtimes.framed_socket import ConnectionClosed, Frame, FramedSocket
 from fedsov.storage.atomic_files import write_file
@@ -80,7 +80,7 @@ class RegionService:
         tell: Callable[..., None] = lambda event, text, **fields: None,
         health: Health | None = None,
     ) -> None:
-        self._place, self._tell = place, Repeats(tell)
+        self._place, self._tell = place, ThrottledEvents(tell)
         self._health = health or Health()
         self._connection = HubConnection(place.hub, place.credentials)
         self._server: ForkServer | None = None

@@ -1,6 +1,6 @@
 """Events that come again and again are told once a minute, with how many came between: nobody fills a party's log.
 
-tell = Repeats(lines.info)
+tell = ThrottledEvents(lines.info)
 tell("message unreadable", "the hub sent what is no message")       # told
 tell("message unreadable", "the hub sent what is no message")       # counted
 tell.flush()                                                        # tells what was counted a minute ago or more
@@ -30,7 +30,7 @@ class _Kind:
 
 
 @dataclass(slots=True)
-class Repeats:
+class ThrottledEvents:
     """Tells events; threads may share it.
 
     Attributes:

@@ -1,11 +1,11 @@
 """What comes again and again is told a few times, and then counted."""
 
-from fedsov.runtimes.deployment.supervision.repeats import AT_ONCE, SECONDS, Repeats
+from fedsov.runtimes.deployment.supervision.repeats import AT_ONCE, SECONDS, ThrottledEvents
 
 
 def test_a_flood_of_one_kind_is_counted_and_told_with_its_number_and_others_go_on():
     told, now = [], [0.0]
-    tell = Repeats(lambda event, text, **fields: told.append((event, text, fields)), clock=lambda: now[0])
+    tell = ThrottledEvents(lambda event, text, **fields: told.append((event, text, fields)), clock=lambda: now[0])
     for number in range(1000):
         tell("message unreadable", f"message {number}", message=number)
     tell("connected", "to the hub")
