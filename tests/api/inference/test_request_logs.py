@@ -78,6 +78,15 @@ def asked(region: PeopleRegion, numbers: range, **settings: Any) -> None:
     log.close()
 
 
+def asked_forty_days_ago(region: PeopleRegion, monkeypatch: pytest.MonkeyPatch, *numbers: range) -> None:
+    """These people asked then; the people of each range in segments of their own."""
+    then = time.time_ns() - 40 * 86_400 * 10**9
+    with monkeypatch.context() as earlier:
+        earlier.setattr(segments.time, "time_ns", lambda: then)
+        for each in numbers:
+            asked(region, each)
+
+
 def notes(region: PeopleRegion, name: str) -> Iterator[dict[str, Any]]:
     with closing(Ledger.read(ledger_of(region.folder))) as ledger:
         yield from (dict(entry.body["note"][name]) for entry in ledger.notes(name))
@@ -166,11 +175,7 @@ def test_a_hold_on_the_log_keeps_a_person_s_requests(region: PeopleRegion) -> No
 def test_what_is_past_its_period_leaves_whole_and_the_rest_verifies_from_there(
     region: PeopleRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = time.time_ns()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(segments.time, "time_ns", lambda: now - 40 * 86_400 * 10**9)
-        asked(region, range(4))
-        asked(region, range(4, 6))
+    asked_forty_days_ago(region, monkeypatch, range(4), range(4, 6))
     asked(region, range(6, 9))
     region.set("serving.retention_days=30")
     (due,) = [due for due in retention.plan(root(region), "DE")[0] if due.store == "requests"]
@@ -195,10 +200,7 @@ def test_what_is_past_its_period_leaves_whole_and_the_rest_verifies_from_there(
 def test_an_idle_log_is_emptied_too_and_its_people_are_forgotten(
     region: PeopleRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = time.time_ns()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(segments.time, "time_ns", lambda: now - 40 * 86_400 * 10**9)
-        asked(region, range(4))
+    asked_forty_days_ago(region, monkeypatch, range(4))
     region.set("serving.retention_days=30")
     retention.apply(root(region), "DE", why="monthly")
     verified = verify(root(region), "DE")
@@ -317,10 +319,7 @@ def test_a_canary_of_a_request_is_in_no_byte_of_the_workspace(region: PeopleRegi
 def test_an_endpoint_s_upkeep_removes_what_is_past_by_the_endpoint_s_own_keys(
     region: PeopleRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = time.time_ns()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(segments.time, "time_ns", lambda: now - 40 * 86_400 * 10**9)
-        asked(region, range(4))
+    asked_forty_days_ago(region, monkeypatch, range(4))
     log = opened_log(region)  # goes on in a chain of its own segments meanwhile
     log.put(line(5))
     while log.state.lines < 1:
@@ -339,11 +338,7 @@ def test_an_endpoint_s_upkeep_removes_what_is_past_by_the_endpoint_s_own_keys(
 
 
 def test_a_removal_that_was_killed_is_ended_by_the_next(region: PeopleRegion, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.time_ns()
-    with monkeypatch.context() as earlier:
-        earlier.setattr(segments.time, "time_ns", lambda: now - 40 * 86_400 * 10**9)
-        asked(region, range(4))
-        asked(region, range(4, 8))
+    asked_forty_days_ago(region, monkeypatch, range(4), range(4, 8))
     asked(region, range(8, 10))
     region.set("serving.retention_days=30")
 
