@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,16 +40,25 @@ from fedsov.runtimes.deployment.hub.answer_space import AnswerSpace, SpaceFull, 
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.runtimes.deployment.hub.flower_server import Handed, RunTicket, RunUnknown, SuperLink
 from fedsov.runtimes.deployment.hub.jobs import Jobs
+from fedsov.runtimes.deployment.hub.party_requests import (
+    Act,
+    Answer,
+    NotServed,
+    PartyRequest,
+    Receive,
+    Scope,
+    Send,
+    body_of,
+    disconnected,
+    error_body,
+    length_of,
+    respond,
+)
 from fedsov.runtimes.deployment.parcels import ParcelDamaged
-from fedsov.runtimes.deployment.paths import HAS, PREFIX, TOKEN, WAITS
+from fedsov.runtimes.deployment.paths import HAS, PREFIX, TOKEN
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 LARGEST_PARCEL, LARGEST_TEXT, LARGEST_WORD = 1 << 30, 1 << 26, 1 << 16
 BUSY = 503
-LONGEST_WAIT = 25.0
-"""Seconds of a long poll; whatever stands between must wait longer for an answer."""
 REGION, HUB, OPERATOR = "region", "hub", "operator"
 PUSH = "fleet/push"
 STOCK: Mapping[str, frozenset[str]] = {
@@ -58,47 +67,6 @@ STOCK: Mapping[str, frozenset[str]] = {
     "/v1/runtime/": frozenset({HUB, OPERATOR}),
     "/health": frozenset({REGION, HUB, OPERATOR}),
 }
-
-
-class NotServed(Exception):
-    """A request that is not served: a status and why."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-
-@dataclass(slots=True)
-class PartyRequest:
-    """A request whose party is known, and what wakes when it goes away."""
-
-    who: Caller
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    gone: asyncio.Future[None] = field(default_factory=asyncio.Future)
-
-    @property
-    def wait(self) -> float:
-        """Seconds that it waits for something to come."""
-        try:
-            return max(0.0, min(LONGEST_WAIT, float(self.headers.get(WAITS, "0"))))
-        except ValueError:
-            raise NotServed(400, f"{WAITS} is a number of seconds") from None
-
-    def json(self) -> dict[str, Any]:
-        """The body as an object. Raises NotServed."""
-        try:
-            value = json.loads(self.body)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise NotServed(400, "the body is a JSON object")
-        return value
-
-
-Answer = bytes | Mapping[str, Any] | list[Any] | None
-Act = Callable[[PartyRequest], Awaitable[Answer]]
 
 
 @dataclass(slots=True)
@@ -170,10 +138,10 @@ class Coordinator:
                 return
             status, body = await self._answered(who, scope, receive)
         except NotAllowed as refused:
-            status, body = 403, _error(refused)
+            status, body = 403, error_body(refused)
         except NotServed as refused:
-            status, body = refused.status, _error(refused)
-        await _respond(send, status, body)
+            status, body = refused.status, error_body(refused)
+        await respond(send, status, body)
 
     async def _caller(self, scope: Scope) -> Caller:
         """Who calls. A region that is refused by the certificate by which it said hello is connected no more."""
@@ -196,38 +164,38 @@ class Coordinator:
             raise NotAllowed(f"a certificate of a {who.role} does not reach {scope['path']}")
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         largest = LARGEST_PARCEL if name in (PUSH, "grid/send") else LARGEST_WORD if REGION in roles else LARGEST_TEXT
-        size = _length(headers, largest)
+        size = length_of(headers, largest)
         async with AsyncExitStack() as reading:
             if name == PUSH:
                 await reading.enter_async_context(self._room_for(who.name, size))
-            return await self._acted(answer, PartyRequest(who, name, headers, await _body(receive, size)), receive)
+            return await self._acted(answer, PartyRequest(who, name, headers, await body_of(receive, size)), receive)
 
     @asynccontextmanager
     async def _room_for(self, region: str, size: int) -> AsyncIterator[None]:
         """Room for an answer that is read. Raises NotServed where there is none."""
-        with ExitStack() as held:
+        with ExitStack() as reading:
             try:
-                held.enter_context(self._space.reading(region, size))
+                reading.enter_context(self._space.reading(region, size))
             except SpaceFull:
                 await self._end_those_over()
                 try:
-                    held.enter_context(self._space.reading(region, size))
+                    reading.enter_context(self._space.reading(region, size))
                 except SpaceFull as full:
                     raise NotServed(BUSY, str(full)) from None
             yield
 
     async def _acted(self, act: Act, request: PartyRequest, receive: Receive) -> tuple[int, bytes]:
         """An act's answer to a request whose body is there."""
-        request.gone = gone = asyncio.ensure_future(_disconnected(receive))
+        request.gone = gone = asyncio.ensure_future(disconnected(receive))
         try:
-            found = await act(request)
+            answer = await act(request)
         except (ParcelDamaged, RunUnknown, FedsovError) as error:
             raise NotServed(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
         finally:
             gone.cancel()
-        if found is None:
+        if answer is None:
             return 204, b""
-        return 200, found if isinstance(found, bytes) else json.dumps(found).encode()
+        return 200, answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
     async def _hello(self, request: PartyRequest) -> Answer:
         """A region begins: its node is registered under its certificate's key, and what it was handed is handed again.
@@ -312,12 +280,12 @@ class Coordinator:
 
     async def _list_regions(self, request: PartyRequest) -> Answer:
         online = await run_in_threadpool(self._link.online)
-        known = {name: region.node for name, region in self._regions.items()}
+        nodes = {name: region.node for name, region in self._regions.items()}
         return {
             "instance": self.instance,
             "regions": {
-                name: {"node": str(known.get(name, 0)), "connected": known.get(name) in online}
-                for name in sorted({*self._access.approved(REGION), *known})
+                name: {"node": str(nodes.get(name, 0)), "connected": nodes.get(name) in online}
+                for name in sorted({*self._access.approved(REGION), *nodes})
             },
             "revoked": {
                 name: f"{entry.at[:10]}: {entry.why}" for name, entry in sorted(self._access.revoked_regions().items())
@@ -356,12 +324,12 @@ class Coordinator:
 
     async def _receive(self, request: PartyRequest) -> Answer:
         """Answers that came; the same ones where this request came before (`number`)."""
-        ticket, asked = await self._ticket(request), request.json()
-        poller, number = self._pollers.setdefault(ticket.token, _Poller(ticket.run)), str(asked.get("number", ""))
+        ticket, body = await self._ticket(request), request.json()
+        poller, number = self._pollers.setdefault(ticket.token, _Poller(ticket.run)), str(body.get("number", ""))
         async with poller.alone:
             if number and poller.number == number:
                 return poller.parcel
-            names = [str(name) for name in asked["ids"]]
+            names = [str(name) for name in body["ids"]]
             take = self._taking(ticket.run, names)
             poller.parcel = await self._bells.answer(("run", ticket.run), take, request.wait, request.gone)
             poller.number = number
@@ -392,39 +360,3 @@ def _check_stock(who: Caller, path: str, *, is_served: bool) -> None:
     roles = next((roles for prefix, roles in STOCK.items() if path.startswith(prefix)), frozenset[str]())
     if who.role not in roles:
         raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")
-
-
-def _length(headers: Mapping[str, str], largest: int) -> int:
-    length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > largest:
-        raise NotServed(413, f"a body says its length, of {largest:,} bytes at most")
-    return int(length)
-
-
-async def _body(receive: Receive, length: int) -> bytes:
-    pieces, size, more = list[bytes](), 0, length > 0
-    while more:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise NotServed(400, "the body broke off")
-        pieces.append(event.get("body", b""))
-        size += len(pieces[-1])
-        if size > length:
-            raise NotServed(413, f"a body of more than the {length:,} bytes that it says")
-        more = event.get("more_body", False)
-    return b"".join(pieces)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _error(problem: Exception) -> bytes:
-    return json.dumps({"error": str(problem)}).encode()
-
-
-async def _respond(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/octet-stream"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -39,7 +39,7 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 
 if TYPE_CHECKING:
-    from fedsov.runtimes.deployment.hub.coordinator import PartyRequest
+    from fedsov.runtimes.deployment.hub.party_requests import PartyRequest
 
 WAITING, RUNNING, STOPPING, DONE, FAILED, STOPPED = "waiting", "running", "stopping", "done", "failed", "stopped"
 ENDED = (DONE, FAILED, STOPPED)
