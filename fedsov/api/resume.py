@@ -12,7 +12,7 @@ from fedsov.api.train import told_to, train_settings
 from fedsov.config.settings import Settings, settings_of
 from fedsov.errors import ConfigurationError
 from fedsov.hub.kept.checkpoints import Checkpoints, RunManifest, runs
-from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import is_operators_home
 from fedsov.storage.workspace import named_path
 
 
@@ -33,11 +33,10 @@ def resume(
         FedsovError: as `train`; and for a run that has ended well, is not in this workspace or began on other rows.
     """
     home, told = named_path("workspace", str(workspace), "a folder"), told_to(progress, say)
-    if DeploymentFolder(home).party.exists():
-        from fedsov.api.deployment.submission import resume_at_hub, submits
+    if is_operators_home(home):
+        from fedsov.api.deployment.submission import resume_at_hub
 
-        if submits(home):
-            return resume_at_hub(home, run, progress=told)
+        return resume_at_hub(home, run, progress=told)
     settings, manifest = find_run(home, run)
     return train_settings(settings, progress=told, resumed=manifest)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from fedsov.artifact import Party
 from fedsov.errors import ConfigurationError, FedsovError, printable
 from fedsov.runtimes import check_kind, kind_in, open_runtime, warm_up
-from fedsov.storage.party_file import check_regions_here
+from fedsov.storage.party_file import check_regions_here, is_operators_home
 
 if TYPE_CHECKING:
     from fedsov.api.result import RunResult
@@ -130,11 +130,10 @@ def plan_settings(
 
     It is made as `recorded_plan` says; at the hub, where this is the home of an operator of a deployment.
     """
-    if settings.runtime.kind == "deployment":
-        from fedsov.api.deployment.submission import plan_at_hub, submits
+    if settings.runtime.kind == "deployment" and is_operators_home(settings.workspace):
+        from fedsov.api.deployment.submission import plan_at_hub
 
-        if submits(settings.workspace):
-            return plan_at_hub(settings, progress=progress, fresh=fresh)
+        return plan_at_hub(settings, progress=progress, fresh=fresh)
     with recorded_plan(settings, progress=progress, on_bytes=on_bytes, fresh=fresh) as (_, plan, _, report):
         return plan, report
 
@@ -176,7 +175,12 @@ def planned_run(settings: Settings, *, progress: Progress) -> Iterator[tuple[Hub
 
 
 def train_settings(
-    settings: Settings, *, progress: Progress, on_bytes: OnBytes | None = None, resumed: RunManifest | None = None
+    settings: Settings,
+    *,
+    progress: Progress,
+    on_bytes: OnBytes | None = None,
+    resumed: RunManifest | None = None,
+    submitted: Mapping[str, str] | None = None,
 ) -> RunResult:
     """The whole run, or the rest of one that was killed.
 
@@ -184,6 +188,7 @@ def train_settings(
         progress: told of progress, one line at a time.
         on_bytes: told every byte that passes between places; for tests.
         resumed: with the settings, as `fedsov.api.resume.find_run` gives them.
+        submitted: of a job at a hub, its id and the operator who submitted it, for the hub's ledger.
 
     Raises a FedsovError where it could not end with at least one trained region.
     """
@@ -194,6 +199,8 @@ def train_settings(
         from fedsov.hub import region_queries, resume
         from fedsov.hub.finishing import train_regions
 
+        if submitted:
+            run.gate.note({"submitted": dict(submitted)})
         with resume.until_planned(run):
             if settings.border.unsafe_open:
                 progress("WARNING: border=unsafe_open permits everything; for simulations only, every entry is marked")

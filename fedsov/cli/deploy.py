@@ -1,4 +1,4 @@
-"""`deploy ...`: how parties come to trust each other: init, join, approve, accept, renew, revoke, show.
+"""`deploy ...`: how parties come to trust each other: init, join, request, approve, accept, renew, revoke, show.
 
 `deploy_files` has the group's last command.
 """
@@ -50,6 +50,7 @@ app = group_app(
     examples=(
         "fedsov deploy init deployment --host hub.example.org federation.regions=[DE,US]",
         "fedsov deploy join invitations/DE --workspace /srv/de --fingerprint 3A:F0:...",
+        "fedsov deploy request anna --hub hub.example.org:9092 --workspace anna --fingerprint 3A:F0:...",
         'fedsov deploy approve request-DE.json --ca deployment/ca --workspace deployment/hub --why "telephoned"',
         "fedsov deploy accept package-DE.json --workspace /srv/de",
         "fedsov deploy show --workspace deployment/hub",
@@ -172,6 +173,45 @@ def join(arguments: JoinArguments) -> None:
     _print_request(arguments, enter(arguments.workspace, invited, now=now, **_person(arguments)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRequestArguments(Arguments):
+    """Who asks, which hub, and the authority's fingerprint."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The operator's own name: who submits.")]
+    hub: Annotated[str, typer.Option("--hub", metavar="HOST:PORT", help="The hub, as its owner told you.")]
+    fingerprint: Annotated[
+        str, typer.Option("--fingerprint", metavar="HEX", help="The authority's, as the hub's owner told you.")
+    ]
+
+
+@command(
+    app,
+    examples=("fedsov deploy request anna --hub hub.example.org:9092 --workspace anna --fingerprint 3A:F0:...",),
+)
+def request(arguments: OperatorRequestArguments) -> None:
+    """Makes a further operator's home: their key, and a request for a certificate by which they submit jobs.
+
+    Run it on the operator's own machine; the key stays there. `approve` at the hub and `accept` here follow.
+    """
+    from fedsov.api.deployment.operators import ask as ask_authority
+    from fedsov.runtimes.deployment.hub_connection import parse_address
+
+    hub, now = parse_address(arguments.hub), datetime.now(UTC)
+    path = ask_authority(arguments.workspace, arguments.name, hub, trusted=arguments.fingerprint, now=now)
+    _print_operator_request(arguments, path)
+
+
+def _print_operator_request(arguments: Arguments, path: Path) -> None:
+    from fedsov.api.deployment.operator_papers import read_operator_request
+
+    asked = read_operator_request(path.read_bytes())
+    if arguments.json:
+        print_json({"request": str(path), "name": asked.name, "key": asked.key_digest})
+        return
+    print_line(f"{path}: send it to the authority; it holds no secret")
+    print_line(f"read to the authority's owner: the key's SHA-256 {asked.key_digest}")
+
+
 def _print_request(arguments: Arguments, path: Path) -> None:
     from fedsov.api.deployment.requests import read_request
 
@@ -188,7 +228,9 @@ def _print_request(arguments: Arguments, path: Path) -> None:
 class DeployApproveArguments(Arguments):
     """Which request, and who approves it why."""
 
-    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The request-NAME.json that a region sent.")]
+    request: Annotated[
+        Path, typer.Argument(metavar="REQUEST", help="The request-NAME.json that a region or an operator sent.")
+    ]
     ca: Authority
     days: Days = 365
     secret: Secret = None
@@ -205,9 +247,10 @@ class DeployApproveArguments(Arguments):
     ),
 )
 def approve(arguments: DeployApproveArguments) -> None:
-    """Shows a region's request, asks, signs its certificate, and writes its package and the others' anew.
+    """Shows a request of a region or an operator, asks, signs the certificate, and writes the package.
 
-    The workspace is the hub's. A later request of the same region renews its certificate, and revokes the one before.
+    The workspace is the hub's. With a region's, those of the other regions are written anew. A later request of the
+    same party renews its certificate, and revokes the one before.
     """
     from fedsov.api.deployment.approvals import approve as sign
     from fedsov.api.deployment.approvals import examine, request_in
@@ -245,16 +288,25 @@ def accept(arguments: AcceptArguments) -> None:
     """Takes the authority's answer: checks it, puts the certificate in its place, and pins peers that are new.
 
     Run it again with a newer package, which tells of further regions. What the region's owner pinned stays as it is.
+    In an operator's home nothing is pinned, and there is no ledger to note --by and --why in.
     """
+    from fedsov.api.deployment import joining, operators
     from fedsov.api.deployment.approvals import request_in
-    from fedsov.api.deployment.joining import accept as take
+    from fedsov.storage.party_file import is_operators_home
 
-    outcome = take(arguments.workspace, request_in(arguments.package), now=datetime.now(UTC), **_person(arguments))
+    home, text, now = arguments.workspace, request_in(arguments.package), datetime.now(UTC)
+    is_operators = is_operators_home(home)
+    if is_operators:
+        outcome = operators.accept(home, text, now=now)
+        _note_unused_reason(arguments)
+    else:
+        outcome = joining.accept(home, text, now=now, **_person(arguments))
     if arguments.json:
         print_json(outcome.to_json())
         return
     print_line(f"{outcome.name}: certificate {outcome.serial[:16]}, valid until {outcome.not_after}")
-    print_line(f"{outcome.name}: pinned now: {', '.join(outcome.pinned) or 'nobody new'}")
+    if not is_operators:
+        print_line(f"{outcome.name}: pinned now: {', '.join(outcome.pinned) or 'nobody new'}")
     for line in outcome.lines:
         print_line(line)
 
@@ -274,17 +326,27 @@ class RenewArguments(Arguments):
 
 @command(
     app,
-    examples=("fedsov deploy renew --workspace /srv/de", "fedsov deploy renew --workspace hub --ca deployment/ca"),
+    examples=(
+        "fedsov deploy renew --workspace /srv/de",
+        "fedsov deploy renew --workspace anna",
+        "fedsov deploy renew --workspace hub --ca deployment/ca",
+    ),
 )
 def renew(arguments: RenewArguments) -> None:
-    """A new key and certificate. In a region: writes a request, which `approve` and `accept` answer as the first one.
+    """A new key and certificate. In a region's or operator's home: a request, which `approve` and `accept` answer.
 
-    In the hub's workspace, with --ca: makes the hub's and the operator's at once, and revokes those before; restart the
-    hub then. Other parties go on meanwhile.
+    In the hub's workspace, with --ca: makes the hub's and its own operator's at once, and revokes those before; restart
+    the hub then. Other parties go on meanwhile.
     """
+    from fedsov.api.deployment import operators
     from fedsov.api.deployment.joining import renew as ask_anew
     from fedsov.api.deployment.setting_up import renew_hub
+    from fedsov.storage.party_file import is_operators_home
 
+    if arguments.ca is None and is_operators_home(arguments.workspace):
+        _print_operator_request(arguments, operators.renew(arguments.workspace, now=datetime.now(UTC)))
+        _note_unused_reason(arguments)
+        return
     if arguments.ca is None:
         _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **_person(arguments)))
         return
@@ -314,7 +376,7 @@ def revoke(arguments: RevokeArguments) -> None:
     """Takes a party's certificate back: its next message is refused. The workspace is the hub's.
 
     It takes no authority: the hub's ledger key signs the list.
-    A region comes back by `fedsov deploy renew` there, and an approval here.
+    A region or an operator comes back by `fedsov deploy renew` there, and an approval here. The others go on.
     """
     from fedsov.api.deployment.approvals import revoke as take_back
 
@@ -363,6 +425,11 @@ def _person(arguments: _Person) -> dict[str, str]:
     from fedsov.api.region_settings import UNSAID, user
 
     return {"by": arguments.by or user(), "why": arguments.why or UNSAID}
+
+
+def _note_unused_reason(arguments: _Person) -> None:
+    if arguments.by or arguments.why:
+        note("an operator's home has no ledger: --by and --why are noted nowhere")
 
 
 def _authority(folder: Path, secret: Path | None) -> OpenAuthority:

@@ -24,13 +24,18 @@ class LogsArguments(Arguments):
 
 @command(app, examples=("fedsov logs", "fedsov logs 20261130T101500-1a2b3c --json"))
 def logs(arguments: LogsArguments) -> None:
-    """Prints the lines of a job from its first, and follows it until it ends; Ctrl-C leaves it as it is."""
+    """Prints who submitted a job and its lines from the first, until it ends; Ctrl-C leaves it as it is.
+
+    An operator reads their own jobs, and the hub's own operator every job.
+    """
     from fedsov.api.deployment.submission import follow, operator_connection
 
     lines: list[str] = []
     with operator_connection(arguments.workspace, arguments.hub or None) as connection:
-        state, result = follow(connection, arguments.job, progress=lines.append if arguments.json else print_line)
+        tell = lines.append if arguments.json else print_line
+        ended = follow(connection, arguments.job, progress=tell, heading=not arguments.json)
     if arguments.json:
-        print_json({"state": state, "lines": lines, "result": result})
+        told = {key: ended[key] for key in ("id", "by", "submitted", "state", "result")}
+        print_json({**told, "lines": lines})
     else:
-        print_line(f"the job is {state}")
+        print_line(f"the job is {ended['state']}")

@@ -25,7 +25,10 @@ class StandingArguments(Arguments):
 
 @command(app, examples=("fedsov status", "fedsov status --hub hub.example:9092 --json"))
 def status(arguments: StandingArguments) -> None:
-    """Prints which regions are connected to the hub, and its jobs, the newest last; of a trial its endpoints, too."""
+    """Prints which regions are connected to the hub, and its jobs, the newest last; of a trial its endpoints, too.
+
+    Who submitted a job is told of each, the run's name to its own operator alone, and to the hub's own.
+    """
     from fedsov.api.deployment.submission import operator_connection, standing
     from fedsov.api.inference.endpoints.endpoint_standing import endpoints
 

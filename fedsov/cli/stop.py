@@ -24,7 +24,10 @@ class StopArguments(Arguments):
 
 @command(app, examples=("fedsov stop latest", "fedsov stop 20261130T101500-1a2b3c"))
 def stop(arguments: StopArguments) -> None:
-    """Stops a job at the hub. Its run can go on later: `fedsov train --resume` in the hub's home."""
+    """Stops a job at the hub. Its run can go on later: `fedsov train --resume` in the same home.
+
+    An operator stops their own jobs, and the hub's own operator every job.
+    """
     from fedsov.api.deployment.submission import operator_connection, stopped
 
     with operator_connection(arguments.workspace, arguments.hub or None) as connection:

@@ -6,11 +6,11 @@
       party.crt       this party's certificate, for TLS on both sides
       party.key       its private key (P-256, 0600), which is made here and never leaves
       party.key.next  the key of a request that waits for approval; party.key once its certificate is there
-      request-NAME.json   of a region: that request
+      request-NAME.json   of a region or an operator: that request
       revoked.json    certificates that were taken back, signed by the hub
       members.json    at the hub: every party that was approved, with its public key
       operator.crt    at the hub: the certificate and key by which jobs are submitted from here
-      packages/       at the hub: what each region was answered last, to send again
+      packages/       at the hub: what each party was answered last, to send again
       node_id         of a region: the number that Flower's SuperLink gave it last
 
 Every path is a value; nothing is created until it is needed.

@@ -57,6 +57,12 @@ def read_party(path: Path) -> PartyFile:
     return PartyFile(text("name", given["name"]), text("role", given["role"]), HubAddress(host, port))
 
 
+def is_operators_home(home: Path) -> bool:
+    """Whether a home is an operator's, who has no hub of their own: what they ask for is made at the hub."""
+    folder = DeploymentFolder(home)
+    return folder.party.exists() and read_party(folder.party).role == "operator"
+
+
 def check_regions_here(home: Path) -> None:
     """Refuses a run within one workspace in the home of a party of a deployment: it has no other party's rows.
 

@@ -64,6 +64,8 @@ def test_two_regions_join_by_the_commands_of_the_how_to(folder: Path, monkeypatc
         "request-DE.json": "de/deployment/request-DE.json",
         "package-DE.json": "deployment/hub/deployment/packages/package-DE.json",
         "3A:F0:11": _fingerprint(),
+        "request-anna.json": "anna/deployment/request-anna.json",
+        "package-anna.json": "deployment/hub/deployment/packages/package-anna.json",
     }
     for line in lines:
         words = [carried.get(word, word) if line[1] != "revoke" else word for word in line]
@@ -73,10 +75,11 @@ def test_two_regions_join_by_the_commands_of_the_how_to(folder: Path, monkeypatc
     assert [line[1] if line[0] == "deploy" else line[0] for line in lines] == [
         *("init", "join", "approve", "accept", "show"),
         *("doctor", "files", "files"),
+        *("request", "approve", "accept"),
         *("renew", "renew", "revoke", "show"),
     ]
     states = {party["name"]: party["state"] for party in ended.json["parties"]}
-    assert states == {"hub": "valid", "operator": "valid", "DE": "revoked", "US": "invited"}
+    assert states == {"hub": "valid", "operator": "valid", "anna": "valid", "DE": "revoked", "US": "invited"}
 
 
 def test_each_step_says_what_to_do_next(folder: Path) -> None:
@@ -164,3 +167,44 @@ def test_a_region_that_is_here_is_renewed_and_one_that_never_joined_is_not(folde
     assert "send it to the authority" in call("deploy", "renew", "--workspace", "DE").out
     assert "its certificate before" in _approve("DE", "--yes").out
     assert not _accept("DE").code
+
+
+def _operator(name: str, *words: str) -> Ended:
+    """An operator who asked; their request is in their home of the same name."""
+    place = ("--hub", "hub.example.org:9092", "--workspace", name, "--fingerprint", _fingerprint())
+    return call("deploy", "request", name, *place, *words)
+
+
+def test_an_operator_asks_accepts_and_renews_and_is_told_each_step(folder: Path) -> None:
+    asked = _operator("anna")
+    key = re.search(r"read to the authority's owner: the key's SHA-256 (\w{64})", asked.out)
+    assert key is not None and "request-anna.json: send it to the authority; it holds no secret" in asked.out
+    assert _operator("anna", "--json").json["key"] != key[1], "asked again before the answer, by a new key"
+    assert "package-anna.json: send it to the owner of anna" in _approve("anna", "--yes").out
+    accepted = _accept("anna")
+    assert "to submit a job: `fedsov train runtime=deployment runtime.hub=hub.example.org:9092" in accepted.out
+    assert "pinned" not in accepted.out
+    assert "anna: operator, valid, 364 days left" in call("deploy", "show", "--workspace", "anna").out
+    renewed = call("deploy", "renew", "--workspace", "anna", "--why", "yearly")
+    assert "an operator's home has no ledger: --by and --why are noted nowhere" in renewed.err
+    assert "is revoked" in _approve("anna", "--yes").out
+    assert set(_accept("anna", "--json").json) == {"name", "serial", "not_after", "pinned", "said"}
+    assert "anna: revoked; list number" in call(
+        "deploy", "revoke", "anna", "--workspace", "deployment/hub", "--why", "left"
+    ).out  # fmt: skip
+
+
+def test_an_operator_without_an_answer_is_told_to_wait_when_they_submit(folder: Path) -> None:
+    _operator("anna")
+    assert "deployment/request-anna.json waits for the authority's answer" in call("status", "--workspace", "anna").line
+    words = ("deploy", "request", "anna", "--hub", "hub.example.org:0", "--workspace", "x", "--fingerprint", "3A")
+    assert "expected HOST:PORT" in call(*words).line
+
+
+def test_the_papers_of_an_operator_are_examined_by_the_doctor(folder: Path) -> None:
+    _operator("anna"), _approve("anna", "--yes"), _accept("anna")
+    ended = call("doctor", "--workspace", "anna", "--json")
+    assert ended.code == 2  # no hub runs
+    checks = {each["check"]: each for each in json.loads(ended.out)}
+    assert all(not checks[name]["problem"] for name in ("party file", "key file", "certificate", "certificate and key"))
+    assert "ledger" not in checks

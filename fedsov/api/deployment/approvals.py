@@ -1,4 +1,4 @@
-"""The authority answers a region's request: examined, shown to a person, noted in the hub's ledger, signed.
+"""The authority answers a region's or an operator's request: examined, shown to a person, noted in the ledger, signed.
 
     asked = examine(home, text, authority)       # refuses what nobody may approve; `lines` are for the person
     approved = approve(home, asked, open_authority, by="A. Person", why="telephoned with DE's owner", now=now)
@@ -6,7 +6,8 @@
 
 A region's first request must come from a region that was invited. Each later one comes from the same ledger key, has a
 higher number and a new key: so no old request is approved a second time. The certificate before is revoked with the
-approval. `revoke` needs no authority: the hub's ledger signs the list.
+approval. What an operator's request must be, `operator_approvals` says. `revoke` needs no authority: the hub's ledger
+signs the list.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.deployment.hub_home import HubHome, hub_home
+from fedsov.api.deployment import operator_approvals
+from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
+from fedsov.api.deployment.operator_papers import OperatorRequest, is_operator_request, read_operator_request
 from fedsov.api.deployment.own_certificates import member_of
-from fedsov.api.deployment.packages import Package, known_members, read_package, written_package
+from fedsov.api.deployment.packages import Approved, Package, known_members, read_package, written_package
 from fedsov.api.deployment.requests import JoinRequest, read_request
 from fedsov.errors import CertificateRefused, ConfigurationError, unknown
 from fedsov.keys.certificates import DAYS, OPERATOR, REGION, OpenAuthority, fingerprint
@@ -29,40 +32,13 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.workspace import Workspace
 
-RENEWED = "renewed"
-"""Why a certificate is revoked that a new one takes the place of."""
-
 
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A request that may be approved, and what a person should know before."""
 
-    request: JoinRequest
+    request: JoinRequest | OperatorRequest
     lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Approved:
-    """What an approval made.
-
-    Attributes:
-        package: the file to send to the region.
-        others: the packages of other regions, written anew with this one in them.
-        revoked: the serial of the certificate before; "" for none.
-    """
-
-    name: str
-    serial: str
-    not_after: str
-    package: Path
-    others: Mapping[str, Path]
-    revoked: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        others = {name: str(path) for name, path in self.others.items()}
-        words = {"name": self.name, "serial": self.serial, "not_after": self.not_after, "revoked": self.revoked}
-        return {**words, "package": str(self.package), "others": others}
 
 
 def examine(home: Path, text: bytes, authority: bytes) -> Examined:
@@ -75,6 +51,11 @@ def examine(home: Path, text: bytes, authority: bytes) -> Examined:
     Raises CertificateRefused for a request that was changed, asks another authority, comes from another ledger than
     before, or was approved; ConfigurationError for a region that nobody invited.
     """
+    if is_operator_request(text):
+        wanted = read_operator_request(text)
+        with hub_home(home) as opened:
+            operator_approvals.check(wanted, opened, authority)
+            return Examined(wanted, tuple(operator_approvals.lines(wanted, opened)))
     asked = read_request(text)
     with hub_home(home) as opened:
         last = _check(asked, opened, authority)
@@ -91,13 +72,15 @@ def approve(
     by: str,
     why: str,
 ) -> Approved:
-    """Signs a region's certificate, makes the region a member, and writes its package and the others' anew.
+    """Signs a party's certificate, makes it a member, and writes its package; a region's, and the others' anew.
 
     Raises as `examine`, which is done again; LedgerBroken, WorkspaceUnusable, KeyUnavailable for another ledger key
     than the hub knows the region by.
     """
     asked = examined.request
     with hub_home(home) as opened:
+        if isinstance(asked, OperatorRequest):
+            return operator_approvals.approve(asked, opened, authority, days=days, now=now, by=by, why=why)
         last = _check(asked, opened, authority.text)
         add_key(Workspace(home).hub, asked.name, asked.verify_key)
         certificate = authority.sign(asked.csr.encode(), days=days, now=now)

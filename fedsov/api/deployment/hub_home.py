@@ -5,7 +5,7 @@ The list of revoked certificates is as new as the ledger's last note of it, else
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Any
 from fedsov.artifact import Party
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import revocation
-from fedsov.keys.certificates import REGION
+from fedsov.keys.certificates import OPERATOR, REGION
 from fedsov.keys.members import Member, written_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
@@ -26,6 +26,9 @@ from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
+
+RENEWED = "renewed"
+"""Why a certificate is revoked that a new one takes the place of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,25 @@ class HubHome:
 
     def approved(self) -> dict[str, list[dict[str, Any]]]:
         """What the ledger noted of each approval of a region's request, by name, the oldest first; revoked or not."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        return self._approvals(REGION)
+
+    def operators(self) -> dict[str, list[dict[str, Any]]]:
+        """The same of each approval of an operator's request; the operator of the hub's own asks nobody."""
+        return self._approvals(OPERATOR)
+
+    def check_regions(self, names: Iterable[str]) -> None:
+        """Raises ConfigurationError for a region of an operator's name: a name is one party's alone."""
+        operators = {name.casefold() for name in self.operators()}
+        for name in names:
+            if name.casefold() in operators:
+                raise ConfigurationError(f"region {name} has the name of an operator; name the region otherwise")
+
+    def _approvals(self, role: str) -> dict[str, list[dict[str, Any]]]:
+        approvals: dict[str, list[dict[str, Any]]] = {}
         for body in self.acts():
-            if body["act"] == "approved" and body["role"] == REGION and "verify_key" in body:
-                found.setdefault(str(body["name"]), []).append(body)
-        return found
+            if body["act"] == "approved" and body["role"] == role and "key" in body:
+                approvals.setdefault(str(body["name"]), []).append(body)
+        return approvals
 
     def number(self) -> int:
         """The number of the package that is written now: it grows with each act that the ledger noted."""

@@ -13,7 +13,6 @@ pinned; what the owner pinned stays, and a difference is said.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any
 from fedsov.api import region_settings
 from fedsov.api.deployment.hub_home import read_revoked
 from fedsov.api.deployment.invitations import Invitation
+from fedsov.api.deployment.own_certificates import install, key_for
 from fedsov.api.deployment.packages import Package, read_package
 from fedsov.api.deployment.pinning import contradictions, pin
 from fedsov.api.deployment.requests import JoinRequest, written_request
@@ -34,15 +34,13 @@ from fedsov.keys.certificates import (
     check_issued,
     fingerprint,
     new_key,
-    public_half,
-    public_key_of,
     request,
 )
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, noted
 from fedsov.region.trust.known_peers import signed_sealing_key
 from fedsov.runtimes.deployment.approved import NOTE
-from fedsov.storage.atomic_files import sync_folder, write_file
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import PartyFile, read_party, write_party
@@ -82,6 +80,8 @@ def join(home: Path, invited: Invitation, *, by: str, why: str, now: datetime) -
     the region's owner pinned another key of the hub; and as `region_settings.make`.
     """
     folder = DeploymentFolder(home)
+    if folder.party.exists() and (party := read_party(folder.party)).role != REGION:
+        raise ConfigurationError(f"{home} is the home of the {party.role} {party.name}; name another workspace")
     if folder.certificate.exists():
         raise ConfigurationError(f"{home} has joined already; `fedsov deploy renew --workspace {home}` asks anew")
     if folder.authority.exists() and folder.authority.read_bytes() != invited.authority:
@@ -136,7 +136,7 @@ def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Acce
         about = {"act": "accepted", "number": package.number, "serial": identity.serial, "by": by, "why": why}
         ledger.note({NOTE: about})
     if is_new:
-        _install(folder, package)
+        install(folder, package.certificate.encode())
     if listed.counter and not (folder.revoked.exists() and read_revoked(folder.revoked, hub_key) == listed):
         write_file(folder.revoked, package.revoked.encode())
     pinned = pin(home, party.name, package.verify_keys, package.stated(), by=by, why=f"package {package.number}: {why}")
@@ -212,7 +212,7 @@ def _is_in_place(folder: DeploymentFolder, package: Package) -> bool:
 
 def _check_request(folder: DeploymentFolder, package: Package, ledger: Ledger) -> None:
     """Raises CertificateRefused for another key than was asked for, or another region.yaml."""
-    if _key_of(folder, package) is None:
+    if key_for(folder, package.certificate.encode()) is None:
         raise CertificateRefused(
             f"the certificate in the package is for no key of {package.name}'s: it answers another request; send the "
             f"newest, {folder.request(package.name)}"
@@ -223,21 +223,6 @@ def _check_request(folder: DeploymentFolder, package: Package, ledger: Ledger) -
             f"in force is {(noted(ledger) or '')[:16]}…; ask anew with `fedsov deploy renew`, or `fedsov deploy join` "
             "where this is the first package"
         )
-
-
-def _key_of(folder: DeploymentFolder, package: Package) -> Path | None:
-    """The private key that the package's certificate is for; it was moved already where an `accept` was cut."""
-    wanted = public_key_of(package.certificate.encode())
-    keys = [path for path in (folder.next_key, folder.key) if path.exists()]
-    return next((path for path in keys if public_half(read_bounded(path)) == wanted), None)
-
-
-def _install(folder: DeploymentFolder, package: Package) -> None:
-    """Puts key and certificate in their place. A cut between the two is mended by accepting the package again."""
-    if _key_of(folder, package) == folder.next_key:
-        os.replace(folder.next_key, folder.key)
-        sync_folder(folder.root)
-    write_file(folder.certificate, package.certificate.encode())
 
 
 def _differences(home: Path, package: Package) -> list[str]:

@@ -5,6 +5,7 @@ A region's key is made on its own machine instead, and only a request leaves (`f
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,7 +26,8 @@ from fedsov.keys.certificates import (
     request,
 )
 from fedsov.keys.members import Member
-from fedsov.storage.atomic_files import write_file
+from fedsov.storage.atomic_files import sync_folder, write_file
+from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -95,6 +97,21 @@ def certify(
     place.certificate.unlink(missing_ok=True)  # a cut here leaves no certificate beside another key
     write_file(place.key, key)
     write_file(place.certificate, certificate)
+
+
+def key_for(folder: DeploymentFolder, certificate: bytes) -> Path | None:
+    """The private key here that a certificate (PEM) is for; it was moved already where an `accept` was cut."""
+    wanted = public_key_of(certificate)
+    keys = [path for path in (folder.next_key, folder.key) if path.exists()]
+    return next((path for path in keys if public_half(read_bounded(path)) == wanted), None)
+
+
+def install(folder: DeploymentFolder, certificate: bytes) -> None:
+    """Puts key and certificate in their place. A cut between the two is mended by accepting the package again."""
+    if key_for(folder, certificate) == folder.next_key:
+        os.replace(folder.next_key, folder.key)
+        sync_folder(folder.root)
+    write_file(folder.certificate, certificate)
 
 
 def member_of(certificate: bytes, *, verify_key: str = "", sealing: tuple[str, str] = ("", "")) -> Member:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fedsov.artifact import Party
@@ -61,6 +62,30 @@ class Package:
         """The members as parties, as this region sees them."""
         others = {name: party for name, party in self.parties.items() if name not in (self.name, self.hub_name)}
         return Parties(self.parties.get(self.hub_name), self.parties.get(self.name), others)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What an approval made.
+
+    Attributes:
+        package: the file to send to the region, or the operator.
+        others: the packages of other regions, written anew with this one in them.
+        revoked: the serial of the certificate before; "" for none.
+    """
+
+    name: str
+    serial: str
+    not_after: str
+    package: Path
+    others: Mapping[str, Path]
+    revoked: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        others = {name: str(path) for name, path in self.others.items()}
+        words = {"name": self.name, "serial": self.serial, "not_after": self.not_after, "revoked": self.revoked}
+        return {**words, "package": str(self.package), "others": others}
 
 
 def known_members(members: Mapping[str, Member]) -> dict[str, Member]:

@@ -85,16 +85,18 @@ def run_job(home: Path, job: Mapping[str, Any], progress: Any) -> Any:
     from fedsov.serialization import fields_of, to_plain
 
     kind, config = str(job["kind"]), dict(job["config"])
+    submitted = {"job": str(job["id"]), "by": str(job["by"])} if "by" in job else None
     if kind not in ("train", "plan", "resume"):
         raise ConfigurationError(f"the hub runs no job of kind {kind!r}; it runs train, plan and resume")
     if run := job.get("run") or (config.get("run") if kind == "resume" else None):
         settings, begun = find_run(home, str(run))
-        return result_to_plain(train_settings(settings, progress=progress, resumed=begun))
+        return result_to_plain(train_settings(settings, progress=progress, resumed=begun, submitted=submitted))
     if kind == "plan":
         settings = settings_of(_at_home(home, config.get("settings")))
         plan, report = plan_settings(settings, progress=progress, fresh=bool(config.get("fresh")))
         return {"plan": to_plain(plan), "ingested": fields_of(report)}
-    return result_to_plain(train_settings(settings_of(_at_home(home, config)), progress=progress))
+    settings = settings_of(_at_home(home, config))
+    return result_to_plain(train_settings(settings, progress=progress, submitted=submitted))
 
 
 def _at_home(home: Path, config: Any) -> dict[str, Any]:

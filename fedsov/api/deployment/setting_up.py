@@ -13,9 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.deployment.approvals import RENEWED
 from fedsov.api.deployment.authority import AuthorityFolder, make_authority, open_authority
-from fedsov.api.deployment.hub_home import HubHome, hub_home
+from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
 from fedsov.api.deployment.invitations import proposal, write_invitation
 from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
 from fedsov.api.region_settings import RESERVED
@@ -26,7 +25,7 @@ from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
 from fedsov.jurisdiction import Region
 from fedsov.keys import revocation
-from fedsov.keys.certificates import DAYS, HUB, OpenAuthority, check_name, fingerprint
+from fedsov.keys.certificates import DAYS, HUB, HUB_OPERATOR, OpenAuthority, check_name, fingerprint
 from fedsov.keys.members import Member
 from fedsov.protocol.job import Asked
 from fedsov.region.own_dataset import OwnDataset
@@ -39,7 +38,6 @@ from fedsov.storage.workspace import Workspace
 
 Passphrase = Callable[[bool], str]
 """Gives the authority's passphrase; True where it is a new one, to be given twice."""
-OPERATOR_NAME = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,8 @@ def set_up(
     home, authority_folder = folder / "hub", AuthorityFolder(folder / "ca")
     authority = _authority(authority_folder, passphrase, now)
     with hub_home(home, owner=hub.name) as opened:
-        for place in hub_places(opened.folder, hub.name, OPERATOR_NAME, address.host):
+        opened.check_regions(region.name for region in regions)
+        for place in hub_places(opened.folder, hub.name, HUB_OPERATOR, address.host):
             if not is_valid(place, authority.text, now):
                 certify(place, authority, opened, days=days, now=now, by=by, why=why)
             _enter(place, opened)
@@ -99,7 +98,7 @@ def set_up(
         write_file(opened.folder.authority, authority.text)
         write_party(opened.folder.party, PartyFile(hub.name, HUB, address))
         _note_party(opened, hub, by=by, why=why)
-        gone = tuple(name for name in (hub.name, OPERATOR_NAME) if name not in opened.members())
+        gone = tuple(name for name in (hub.name, HUB_OPERATOR) if name not in opened.members())
         joined, invited = set(opened.approved()), {}
         for region in (one for one in regions if one.name not in joined):
             invited[region.name] = folder / "invitations" / region.name
@@ -133,13 +132,13 @@ def renew_hub(
                 f"{home} is no hub's home of this authority; name the one that `fedsov deploy init` made"
             )
         before = opened.members()
-        for place in hub_places(opened.folder, party.name, OPERATOR_NAME, party.hub.host):
+        for place in hub_places(opened.folder, party.name, HUB_OPERATOR, party.hub.host):
             if place.name in before:
                 opened.revoke(before[place.name].serial, place.name, at=now, by=by, why=RENEWED)
             certify(place, authority, opened, days=days, now=now, by=by, why=why)
             _enter(place, opened)
         members = opened.members()
-    return {name: members[name] for name in (party.name, OPERATOR_NAME)}
+    return {name: members[name] for name in (party.name, HUB_OPERATOR)}
 
 
 def _regions(settings: Settings) -> tuple[Region, ...]:
@@ -150,7 +149,7 @@ def _regions(settings: Settings) -> tuple[Region, ...]:
         )
     for name in (settings.federation.hub.name, *(region.name for region in regions)):
         check_name(name)
-    taken = {settings.federation.hub.name, OPERATOR_NAME, *RESERVED}
+    taken = {settings.federation.hub.name, HUB_OPERATOR, *RESERVED}
     for region in regions:
         if region.name in taken:
             raise ConfigurationError(f"region {region.name} has the name of another party; name the region otherwise")

@@ -11,7 +11,7 @@ from typing import Any
 from fedsov.api import region_settings
 from fedsov.api.deployment.hub_home import hub_home, read_revoked
 from fedsov.errors import CertificateRefused, ConfigurationError, counted
-from fedsov.keys.certificates import HUB, REGION, fingerprint, identity_of
+from fedsov.keys.certificates import HUB, HUB_OPERATOR, OPERATOR, REGION, fingerprint, identity_of
 from fedsov.keys.members import Member
 from fedsov.keys.revocation import RevocationList, is_revoked
 from fedsov.storage.bounded_files import read_bounded
@@ -51,8 +51,8 @@ class DeploymentStanding:
 
     Attributes:
         authority: the fingerprint of its authority.
-        parties: at the hub every party; in a region itself.
-        revoked: the list as it is here.
+        parties: at the hub every party; in a region's or an operator's home itself.
+        revoked: the list as it is here; an operator has none.
         lines: what is to be done.
     """
 
@@ -92,12 +92,12 @@ def standing(home: Path, *, now: datetime) -> DeploymentStanding:
     of revoked certificates that must not be believed."""
     folder = DeploymentFolder(home)
     party = read_party(folder.party)
-    authority = fingerprint(read_bounded(folder.authority))
-    parties, listed = _of_hub(home, now) if party.role == HUB else _of_region(home, party.name, now)
+    authority = fingerprint(read_bounded(folder.authority)) if folder.authority.exists() else "not known yet"
+    parties, listed = _KINDS[party.role](home, party.name, now)
     return DeploymentStanding(party, authority, tuple(parties), listed, tuple(_to_do(home, party, parties)))
 
 
-def _of_hub(home: Path, now: datetime) -> tuple[list[PartyStanding], RevocationList]:
+def _of_hub(home: Path, name: str, now: datetime) -> tuple[list[PartyStanding], RevocationList]:
     with hub_home(home) as opened:
         members, listed = opened.members(), opened.revoked()
         others = [name for name in opened.parties() if name not in members]
@@ -116,6 +116,18 @@ def _of_region(home: Path, name: str, now: datetime) -> tuple[list[PartyStanding
     listed = read_revoked(folder.revoked, _hub_key(home, name))
     days = (identity.not_after - now).days
     return [_dated(name, REGION, identity.serial, days, listed)], listed
+
+
+def _of_operator(home: Path, name: str, now: datetime) -> tuple[list[PartyStanding], RevocationList]:
+    """An operator hears of a revocation by the hub's refusal: no list of them is sent there."""
+    folder = DeploymentFolder(home)
+    if not folder.certificate.exists():
+        return [PartyStanding(name, OPERATOR, "waits for its package")], RevocationList()
+    identity, nobody = identity_of(read_bounded(folder.certificate)), RevocationList()
+    return [_dated(name, OPERATOR, identity.serial, (identity.not_after - now).days, nobody)], nobody
+
+
+_KINDS = {HUB: _of_hub, REGION: _of_region, OPERATOR: _of_operator}
 
 
 def _hub_key(home: Path, name: str) -> str:
@@ -140,12 +152,17 @@ def _dated(name: str, role: str, serial: str, days: int, listed: RevocationList)
     return PartyStanding(name, role, state, serial, max(days, 0))
 
 
+def _is_elsewhere(listed: PartyStanding, party: PartyFile) -> bool:
+    """Whether a party of the hub's list renews its certificate in a home of its own."""
+    return party.role == HUB and listed.role != HUB and listed.name != HUB_OPERATOR
+
+
 def _to_do(home: Path, party: PartyFile, parties: Sequence[PartyStanding]) -> list[str]:
     authority = " --ca DIR/ca" if party.role == HUB else ""
     own = f"run `fedsov deploy renew --workspace {home}{authority}`"
     lines = [
         f"{one.name}: its certificate {one.state.replace('soon', f'in {one.days} days')}; "
-        + ("its owner runs `fedsov deploy renew`" if one.role == REGION != party.role else own)
+        + ("its owner runs `fedsov deploy renew`" if _is_elsewhere(one, party) else own)
         for one in parties
         if one.state in ("expired", "expires soon")
     ]

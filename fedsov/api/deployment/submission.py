@@ -49,6 +49,11 @@ def operator_connection(home: Path, hub: str | None = None) -> Iterator[HubConne
             "and --workspace DIR names it"
         )
     party = read_party(folder.party)
+    if party.role == OPERATOR and not folder.certificate.exists():
+        raise ConfigurationError(
+            f"{folder.request(party.name)} waits for the authority's answer: send it to the hub's owner, and take the "
+            f"package by `fedsov deploy accept PACKAGE --workspace {home}`"
+        )
     credentials = Credentials.of(folder) if party.role == OPERATOR else Credentials.of_operator(folder)
     with HubConnection(parse_address(hub) if hub else party.hub, credentials) as connection:
         yield connection
@@ -73,22 +78,24 @@ def plan_at_hub(settings: Settings, *, progress: Progress, fresh: bool = False) 
     return from_plain(Plan, told["plan"]), from_plain(IngestionReport, told["ingested"])
 
 
-def submits(home: Path) -> bool:
-    """Whether a home is an operator's, who has no hub of their own: what it asks for is made at the hub."""
-    folder = DeploymentFolder(home)
-    return folder.party.exists() and read_party(folder.party).role == OPERATOR
+def follow(connection: HubConnection, job: str, *, progress: Progress, heading: bool = False) -> Mapping[str, Any]:
+    """Tells a job's lines from its first one until it ends; how it stands then, and its result.
 
-
-def follow(connection: HubConnection, job: str, *, progress: Progress) -> tuple[str, Any]:
-    """Tells a job's lines from its first one until it ends; its state and its result then."""
+    Args:
+        heading: tells first which job it is, and who submitted it when.
+    """
     after = 0
     while True:
         standing = again(partial(_after, connection, job, after), say=progress)
+        if heading:
+            who, when = standing["by"], standing["submitted"]
+            progress(f"job {standing['id']} ({standing['kind']}), submitted by {who} at {when}")
+            heading = False
         for line in standing["lines"]:
             progress(line)
         after += len(standing["lines"])
         if standing["ended"]:
-            return str(standing["state"]), standing["result"]
+            return standing
 
 
 def _after(connection: HubConnection, job: str, after: int) -> Mapping[str, Any]:
@@ -101,16 +108,16 @@ def _submitted(connection: HubConnection, kind: str, config: Mapping[str, Any], 
     job = connection.post_json(JOBS, {"kind": kind, "config": config})["id"]
     progress(f"submitted to the hub as job {job}; it goes on there whoever follows it: `fedsov logs {job}`")
     try:
-        state, result = follow(connection, job, progress=progress)
+        ended = follow(connection, job, progress=progress)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"job {job} goes on at the hub; `fedsov logs {job}` follows it, `fedsov stop {job}` ends it"
         ) from None
-    if state == DONE:
-        return result
-    if state == STOPPED:
+    if ended["state"] == DONE:
+        return ended["result"]
+    if ended["state"] == STOPPED:
         raise FedsovError(f"job {job} was stopped at the hub")
-    error = (result or {}).get("error", {"type": "TrainingFailed", "text": "it failed, and nothing says why"})
+    error = (ended["result"] or {}).get("error", {"type": "TrainingFailed", "text": "it failed, and nothing says why"})
     raise error_by_name(error["type"], error["text"])
 
 

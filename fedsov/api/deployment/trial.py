@@ -22,7 +22,7 @@ from fedsov.api.deployment.hub_home import HubHome, hub_home
 from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, has_keys, open_keys, revocation
-from fedsov.keys.certificates import HUB, REGION, OpenAuthority, check_name, identity_of
+from fedsov.keys.certificates import HUB, HUB_OPERATOR, REGION, OpenAuthority, check_name, identity_of
 from fedsov.keys.members import Member
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.known_keys import keys_at_hand
@@ -32,7 +32,6 @@ from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from fedsov.storage.workspace import Workspace
 
-OPERATOR_NAME = "operator"
 BY, WHY = "fedsov up", "a trial on one machine"
 
 
@@ -69,10 +68,11 @@ def set_up_trial(
     _check_names(workspace, names, hub_name)
     regions = {name: DeploymentFolder(workspace / "deployment" / "regions" / name) for name in names}
     folder = DeploymentFolder(workspace)
-    places = hub_places(folder, hub_name, OPERATOR_NAME, hub.host)
+    places = hub_places(folder, hub_name, HUB_OPERATOR, hub.host)
     places += [CertificatePlace(REGION, name, own.key, own.certificate) for name, own in regions.items()]
     authority = _authority(AuthorityFolder(folder.root / "ca"), now)
     with hub_home(workspace, owner=hub_name) as home:
+        home.check_regions(names)
         if not home.folder.revoked.exists():
             home.write_revoked(revocation.issued(home.revoked(), at=now))
         listed = home.revoked()
@@ -88,7 +88,7 @@ def set_up_trial(
 def _check_names(workspace: Path, names: Sequence[str], hub_name: str) -> None:
     for name in names:
         check_name(name)
-        if name in (hub_name, OPERATOR_NAME):
+        if name in (hub_name, HUB_OPERATOR):
             raise ConfigurationError(f"region {name} has the name of another party; name the region otherwise")
         if not has_keys(KeySettings(name, Workspace(workspace).region(name))):
             raise ConfigurationError(f"region {name} has no keys in {workspace}; `fedsov ingest` makes them")
@@ -114,7 +114,9 @@ def _is_revoked(place: CertificatePlace, listed: RevocationList) -> bool:
 
 def _write_members(workspace: Path, places: Sequence[CertificatePlace], home: HubHome) -> None:
     verify = keys_at_hand(Workspace(workspace))
-    home.put_members({place.name: _member(workspace, place, verify) for place in places})
+    approved = home.operators()
+    others = {name: member for name, member in home.members().items() if name in approved} if approved else {}
+    home.put_members({**others, **{place.name: _member(workspace, place, verify) for place in places}})
 
 
 def _member(workspace: Path, place: CertificatePlace, verify: Mapping[str, str]) -> Member:

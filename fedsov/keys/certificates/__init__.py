@@ -31,13 +31,14 @@ from fedsov.keys.certificates.identity import (
     is_signed_by,
     public_key_of,
 )
-from fedsov.keys.certificates.p256 import new_key, private_key, public_half
-from fedsov.keys.certificates.party_names import HUB, OPERATOR, REGION, ROLES, check_name, uri_of
+from fedsov.keys.certificates.p256 import is_signed_with, new_key, private_key, public_half, signature_of
+from fedsov.keys.certificates.party_names import HUB, HUB_OPERATOR, OPERATOR, REGION, ROLES, check_name, uri_of
 
 __all__ = [
     "AUTHORITY_DAYS",
     "DAYS",
     "HUB",
+    "HUB_OPERATOR",
     "OPERATOR",
     "REGION",
     "ROLES",
@@ -53,6 +54,7 @@ __all__ = [
     "hosts_of",
     "identity_of",
     "is_signed_by",
+    "is_signed_with",
     "new_authority",
     "new_key",
     "private_key",
@@ -60,5 +62,6 @@ __all__ = [
     "public_key_of",
     "request",
     "requested",
+    "signature_of",
     "uri_of",
 ]

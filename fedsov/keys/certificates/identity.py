@@ -12,12 +12,11 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fedsov.errors import CertificateRefused
-from fedsov.keys.certificates.p256 import public_key_in, public_text
+from fedsov.keys.certificates.p256 import is_signed_with, public_text
 from fedsov.keys.certificates.party_names import alternative_names, hosts_in, party_in
 
 LARGEST = 2**16
@@ -95,11 +94,7 @@ def check_authority(certificate: bytes, *, now: datetime) -> bytes:
 
 def is_signed_by(certificate: bytes, message: bytes, signature: bytes) -> bool:
     """Whether a signature is that of a certificate's key, as of `OpenAuthority.signature`."""
-    try:
-        public_key_in(public_key_of(certificate)).verify(signature, message, ec.ECDSA(SHA256()))
-    except InvalidSignature:
-        return False
-    return True
+    return is_signed_with(public_key_of(certificate), message, signature)
 
 
 def hosts_of(certificate: bytes) -> tuple[str, ...]:

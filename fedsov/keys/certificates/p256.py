@@ -2,12 +2,14 @@
 
 key = new_key()
 public_half(key)          # SubjectPublicKeyInfo: the form in which Flower registers a node
+is_signed_with(public_half(key), message, signature_of(key, message))
 """
 
 from __future__ import annotations
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -28,6 +30,20 @@ def new_key() -> bytes:
 def public_half(key: bytes) -> bytes:
     """The public key of a private one, as PEM. Raises KeyUnavailable."""
     return public_text(private_key(key).public_key())
+
+
+def signature_of(key: bytes, message: bytes) -> bytes:
+    """A private key's signature (ECDSA, SHA-256, DER) of a message. Raises KeyUnavailable."""
+    return private_key(key).sign(message, ec.ECDSA(SHA256()))
+
+
+def is_signed_with(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether a signature is that of a public key (PEM). Raises ValueError, CertificateRefused for what is no key."""
+    try:
+        public_key_in(public).verify(signature, message, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def private_key(key: bytes) -> ec.EllipticCurvePrivateKey:

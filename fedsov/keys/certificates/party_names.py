@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 from fedsov.errors import CertificateRefused
 
 HUB, REGION, OPERATOR = ROLES = ("hub", "region", "operator")
+HUB_OPERATOR = "operator"
+"""The operator whose certificate is made with the hub's; no other is approved under this name."""
 DOMAIN = "spiffe://fedsov/"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 

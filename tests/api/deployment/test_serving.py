@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from safetensors.numpy import load_file
 
 from fedsov.api.deployment.serving import Display, serve_hub, serve_region
 from fedsov.errors import ConfigurationError
+from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.deployment.supervision.parties import HubOptions
+from fedsov.storage.workspace import Workspace, ledger_of
 from tests.runtimes.deployment.world import ENVIRONMENT, descendants, free_port, ingested, until, words
 from tests.world import ROOT
 
@@ -128,6 +131,43 @@ def test_a_job_is_followed_after_its_end_and_listed(trial: Trial) -> None:
     status = fedsov("status", f"workspace={trial.workspace}").stdout
     assert "region AT: connected" in status
     assert "(train, by operator): done" in status
+
+
+def operator_of(trial: Trial, name: str) -> Path:
+    """The home of a further operator, by the commands of the how-to."""
+    home, hub, ca = trial.workspace.parent / name, trial.workspace, trial.workspace / "deployment" / "ca"
+    shown = json.loads(fedsov("deploy", "show", "--json", "--workspace", str(hub)).stdout)
+    own = ("--workspace", str(home))
+    address = ("--hub", f"127.0.0.1:{trial.port}", "--fingerprint", shown["authority"])
+    asked = json.loads(fedsov("deploy", "request", name, *address, *own, "--json").stdout)
+    place = ("--ca", str(ca), "--passphrase-file", str(ca / "passphrase"), "--workspace", str(hub))
+    outcome = fedsov("deploy", "approve", asked["request"], *place, "--why", "a test", "--yes", "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    assert fedsov("deploy", "accept", json.loads(outcome.stdout)["package"], *own).returncode == 0
+    return home
+
+
+def test_a_further_operator_submits_from_a_home_of_their_own_and_is_taken_back_alone(trial: Trial) -> None:
+    anna, ben = operator_of(trial, "anna"), operator_of(trial, "ben")
+    at_hub = ("runtime=deployment", f"runtime.hub=127.0.0.1:{trial.port}", "federation.rounds=1", "--json")
+    done = fedsov("train", *words(anna), *at_hub)
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)["run"]
+    assert f"(train, by anna): done, run {run}" in fedsov("status", f"workspace={anna}").stdout
+    first, *lines = fedsov("logs", "latest", f"workspace={anna}").stdout.splitlines()
+    assert re.fullmatch(r"job (\S+) \(train\), submitted by anna at \S+", first), first
+    assert any("round 1/1" in line for line in lines)
+    job = first.split()[1]
+    with closing(Ledger.read(ledger_of(Workspace(trial.workspace).hub))) as ledger:
+        noted = [(entry.body["run"], entry.body["note"]["submitted"]) for entry in ledger.notes("submitted")]
+    assert noted[-1] == (run, {"job": job, "by": "anna"})
+    other = fedsov("logs", job, f"workspace={ben}")
+    assert other.returncode != 0 and f"job {job} is anna's" in other.stderr, other.stderr
+    why = ("--workspace", str(trial.workspace), "--why", "left")
+    assert fedsov("deploy", "revoke", "anna", *why).returncode == 0
+    gone = fedsov("train", *words(anna), *at_hub)
+    assert gone.returncode != 0 and "of anna was revoked" in gone.stderr, gone.stderr
+    assert "by anna): done\n" in fedsov("status", f"workspace={ben}").stdout  # and no run's name
 
 
 def test_a_job_that_fails_fails_here_with_its_own_words_and_code(trial: Trial) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
-from fedsov.keys.certificates import HUB, REGION, Identity, identity_of, public_key_of
+from fedsov.keys.certificates import HUB, OPERATOR, REGION, Identity, identity_of, public_key_of
 from fedsov.keys.members import Member
 from fedsov.keys.revocation import RevocationList, Revoked, check_not_revoked, read
 from fedsov.runtimes.deployment.noted import check_newest, members_in, newest_counter, noted_acts
@@ -108,6 +108,10 @@ class Access:
         """The names of the members of a role."""
         members: Mapping[str, Member] = self._members.now()
         return sorted(name for name, member in members.items() if member.role == role)
+
+    def submitters(self) -> set[str]:
+        """The names of the members who may submit jobs. Raises KeyUnavailable."""
+        return {*self.approved(HUB), *self.approved(OPERATOR)}
 
     @property
     def revocations(self) -> int:

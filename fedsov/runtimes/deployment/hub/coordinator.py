@@ -15,7 +15,7 @@ request. The certificate is the authentication, so that clocks may differ. Nothi
 | POST /fedsov/v1/runs, /runs/beat, /runs/end | hub | begins a run of Flower's, says that it goes on, ends it |
 | POST /fedsov/v1/grid/send, /receive | hub | a run's messages to regions; their answers, waited for |
 | POST /fedsov/v1/jobs ... | operator | `fedsov.runtimes.deployment.hub.jobs` |
-| /v1/fleet; /v1/control, /v1/runtime | region; hub, operator | Flower's own, where `--stock-port` asks for them |
+| /v1/fleet; /v1/control, /v1/runtime | region; hub, its own operator | Flower's own, where `--stock-port` asks |
 
 A message that was handed out stays here until the region names it in its next pull: a broken connection gets it again.
 """
@@ -34,6 +34,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fedsov import __version__
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
+from fedsov.keys.certificates import HUB_OPERATOR
 from fedsov.protocol.message_types import VERSION
 from fedsov.runtimes.deployment.hub.access import Access, Caller, NotAllowed
 from fedsov.runtimes.deployment.hub.answer_space import AnswerSpace, SpaceFull, half_of_memory
@@ -189,6 +190,8 @@ class Coordinator:
         request.gone = gone = asyncio.ensure_future(disconnected(receive))
         try:
             answer = await act(request)
+        except NotAllowed:
+            raise
         except (ParcelDamaged, RunUnknown, FedsovError) as error:
             raise NotServed(410 if isinstance(error, RunUnknown) else 400, str(error)) from None
         finally:
@@ -360,3 +363,8 @@ def _check_stock(who: Caller, path: str, *, is_served: bool) -> None:
     roles = next((roles for prefix, roles in STOCK.items() if path.startswith(prefix)), frozenset[str]())
     if who.role not in roles:
         raise NotAllowed(f"a certificate of a {who.role} does not reach {path}")
+    if who.role == OPERATOR and who.name != HUB_OPERATOR and path != "/health":
+        raise NotAllowed(
+            f"operator {who.name} does not reach {path}: Flower's own interfaces tell and stop runs of every operator, "
+            "and are served to the hub's own alone; submit by `fedsov train runtime=deployment`"
+        )

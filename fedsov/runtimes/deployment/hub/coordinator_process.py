@@ -53,9 +53,9 @@ def serve(
     address, credentials, bells = read_party(folder.party).hub, Credentials.of(folder), Bells()
     stock = StockListener(stock_port, folder.authority, folder.certificate, folder.key) if stock_port else None
     link = open_superlink(bells.ring, database=database, stock=stock)
-    jobs = Jobs(folder.root / "jobs", bells, retention)
     access = Access(folder)
     access.check_noted()
+    jobs = Jobs(folder.root / "jobs", bells, retention, submitters=access.submitters)
     coordinator = Coordinator(link, bells, access, jobs, serves_stock=stock is not None)
     servers = [server(coordinator, listen or address.host, address.port, credentials)]
     if stock is not None:

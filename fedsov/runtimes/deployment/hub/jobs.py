@@ -1,7 +1,9 @@
 """Jobs at the hub: what operators submitted, where each stands, and what it told so far.
 
 An operator submits a configuration and follows the job's lines; the hub's dispatcher takes one job after another, runs
-it in a process of its own, and tells its lines and its result. A job outlives whoever submitted it, the coordinator and
+it in a process of its own, and tells its lines and its result. An operator reads, stops and resumes their own jobs; of
+another's they see who submitted it when, and how it stands. The hub's own operator does so with every job. A job that
+waits when its operator is revoked is not begun. A job outlives whoever submitted it, the coordinator and
 the dispatcher: it is a file, and a job that was running when the dispatcher ended is handed out again, to go on.
 
     deployment/jobs/ID.json     the job, its state, its result          deployment/jobs/ID.lines     a line of JSON each
@@ -12,9 +14,9 @@ run left in the hub's ledger, checkpoints and registry stays. Files are read and
 | request | who | what |
 |---|---|---|
 | POST /fedsov/v1/jobs | operator | submits one: {"kind": "train", "config": {...}} |
-| GET /fedsov/v1/jobs | operator | all of them, the newest last |
-| POST /fedsov/v1/jobs/follow | operator | lines after a number, waited for; state, and at the end the result |
-| POST /fedsov/v1/jobs/stop | operator | asks for its end |
+| GET /fedsov/v1/jobs | operator | all of them, the newest last; the run's name of their own alone |
+| POST /fedsov/v1/jobs/follow | operator | of their own: lines after a number, waited for; state, and the result |
+| POST /fedsov/v1/jobs/stop | operator | of their own: asks for its end |
 | POST /fedsov/v1/jobs/next | hub | the dispatcher takes the next one, waited for |
 | POST /fedsov/v1/jobs/tell | hub | lines, a state, a result |
 """
@@ -25,7 +27,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -33,7 +35,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsov.errors import ConfigurationError, counted
-from fedsov.keys.certificates import HUB, OPERATOR
+from fedsov.keys.certificates import HUB, HUB_OPERATOR, OPERATOR
+from fedsov.runtimes.deployment.hub.access import Caller, NotAllowed
 from fedsov.runtimes.deployment.hub.bells import Bells
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
@@ -101,10 +104,21 @@ KEPT = JobRetention()
 
 
 class Jobs:
-    """The jobs of a hub, in a folder. Used by the coordinator's one loop alone."""
+    """The jobs of a hub, in a folder. Used by the coordinator's one loop alone.
 
-    def __init__(self, folder: Path, bells: Bells, retention: JobRetention = KEPT) -> None:
-        self._folder, self._bells, self._retention = folder, bells, retention
+    Args:
+        submitters: the names of those who may submit jobs now; everybody where it is not given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        bells: Bells,
+        retention: JobRetention = KEPT,
+        *,
+        submitters: Callable[[], Collection[str]] | None = None,
+    ) -> None:
+        self._folder, self._bells, self._retention, self._submitters = folder, bells, retention, submitters
         self._jobs: dict[str, Job] = {}
         self._alone = asyncio.Lock()
         make_private_folder(folder)
@@ -130,12 +144,14 @@ class Jobs:
 
     async def _submit_or_list(self, request: PartyRequest) -> Any:
         if not request.body:
-            return [_listed(job) for job in sorted(self._jobs.values(), key=lambda job: job.submitted)]
+            return [_shown(job, request.who) for job in sorted(self._jobs.values(), key=lambda job: job.submitted)]
         asked, now, who = request.json(), datetime.now(UTC), request.who.name
         identifier = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         kind, config = asked.get("kind"), asked.get("config")
         if not isinstance(kind, str) or not isinstance(config, dict):
             raise ConfigurationError("a job has a kind and a config")
+        if kind == "resume" and not _sees_every_job(request.who):
+            config = {**config, "run": self._own_run(str(config.get("run", "")), request.who)}
         if sum(job.state == WAITING and job.by == who for job in self._jobs.values()) >= MOST_WAITING:
             raise ConfigurationError(
                 f"{MOST_WAITING} jobs of {who} wait already; `fedsov status` lists them, `fedsov stop JOB` stops one"
@@ -148,7 +164,7 @@ class Jobs:
     async def _follow(self, request: PartyRequest) -> Any:
         """Lines after a number of them, as soon as there are any, or the job has ended."""
         asked = request.json()
-        job, after = self._job(asked), int(asked.get("after", 0))
+        job, after = self._job(asked, request.who), int(asked.get("after", 0))
 
         async def take() -> Any:
             """What has come since, or None."""
@@ -164,7 +180,7 @@ class Jobs:
 
     async def _stop(self, request: PartyRequest) -> Any:
         async with self._alone:
-            job = self._job(request.json())
+            job = self._job(request.json(), request.who)
             if job.state in ENDED:
                 return _listed(job)
             await self._put(replace(job, state=STOPPED if job.state == WAITING else STOPPING))
@@ -194,6 +210,9 @@ class Jobs:
                 return {"stop": job.id}
             if is_busy:
                 continue
+            if job.state == WAITING and self._submitters is not None and job.by not in self._submitters():
+                await self._withdraw(job)
+                continue
             if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
                 await self._put(replace(job, state=RUNNING, dispatcher=dispatcher))
                 return {"job": asdict(self._jobs[job.id])}
@@ -202,10 +221,18 @@ class Jobs:
                 self._bells.ring(("job", job.id))
         return None
 
+    async def _withdraw(self, job: Job) -> None:
+        """Stops a job that waits, and whose operator is no member any more. Whoever calls it is alone."""
+        line = f"not begun: {job.by} is no operator of this hub any more; another operator may submit it anew"
+        await asyncio.to_thread(self._append, job.id, [line])
+        await self._put(replace(job, state=STOPPED))
+        self._bells.ring(("job", job.id))
+        _LOG.warning("job %s is %s", job.id, line)
+
     async def _tell(self, request: PartyRequest) -> Any:
         asked = request.json()
         async with self._alone:
-            job = self._job(asked)
+            job = self._job(asked, request.who)
             if job.state in ENDED:
                 return None
             if lines := asked.get("lines"):
@@ -216,20 +243,37 @@ class Jobs:
             self._bells.ring(("job", job.id))
         return None
 
-    def _job(self, asked: Mapping[str, Any]) -> Job:
-        """The job that is named, by its id or its run's name, or the ``latest``. Raises ConfigurationError."""
+    def _job(self, asked: Mapping[str, Any], who: Caller) -> Job:
+        """The job that is named, by its id or its run's name, or the ``latest`` of whoever asks.
+
+        Raises ConfigurationError where there is none, NotAllowed for another operator's.
+        """
         name = str(asked.get("id", ""))
-        if name == "latest" and self._jobs:
-            return max(self._jobs.values(), key=lambda job: job.submitted)
+        own = [job for job in self._jobs.values() if _may_read(who, job)]
+        if name == "latest" and own:
+            return max(own, key=lambda job: job.submitted)
         if name == "latest":
-            raise ConfigurationError("the hub has no job yet; `fedsov train runtime=deployment` submits one")
-        newest_first = reversed(self._jobs.values())  # a run that went on has several jobs
-        for job in newest_first:
-            if name and name in (job.id, job.run):
+            whose = "the hub has no job" if not self._jobs else f"{who.name} has no job at the hub"
+            raise ConfigurationError(f"{whose} yet; `fedsov train runtime=deployment` submits one")
+        named = [job for job in self._jobs.values() if name and name in (job.id, job.run)]
+        for job in reversed(named):  # a run that went on has several jobs
+            if _may_read(who, job):
                 return job
+        if named:
+            raise NotAllowed(
+                f"job {named[-1].id} is {named[-1].by}'s; an operator reads, stops and resumes their own jobs, and the "
+                "hub's own operator every job: ask at the hub"
+            )
         raise ConfigurationError(
             f"the hub has no job {name!r}; `fedsov status` lists them, and {self._retention.sentence()}"
         )
+
+    def _own_run(self, name: str, who: Caller) -> str:
+        """The name of a run of whoever asks to resume it. Raises as `_job`."""
+        job = self._job({"id": name}, who)
+        if not job.run:
+            raise ConfigurationError(f"job {job.id} began no run; submit it anew by `fedsov train runtime=deployment`")
+        return job.run
 
     def _append(self, identifier: str, lines: Iterable[str]) -> None:
         with open(self._folder / f"{identifier}.lines", "a", encoding="utf-8") as file:
@@ -261,6 +305,20 @@ class Jobs:
             names.append(job.id)
         if names:
             _LOG.warning("removed of %s: %s", self._retention.sentence(), ", ".join(names))
+
+
+def _sees_every_job(who: Caller) -> bool:
+    return who.role == HUB or who.name == HUB_OPERATOR
+
+
+def _may_read(who: Caller, job: Job) -> bool:
+    """Whether a party may read, stop and resume a job."""
+    return _sees_every_job(who) or job.by == who.name
+
+
+def _shown(job: Job, who: Caller) -> dict[str, str]:
+    """A job in the list of all of them."""
+    return _listed(job) if _may_read(who, job) else {**_listed(job), "run": ""}
 
 
 def _listed(job: Job) -> dict[str, str]:

@@ -3,12 +3,16 @@
 import asyncio
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from fedsov.api.deployment import operators
+from fedsov.api.deployment.approvals import revoke
 from fedsov.runtimes.deployment.hub import jobs
 from fedsov.runtimes.deployment.hub.jobs import JobRetention
-from tests.runtimes.deployment.hub_side import HubSide, trial_of
+from fedsov.storage.deployment_folder import DeploymentFolder
+from tests.runtimes.deployment.hub_side import HubSide, answer_operator, further_operator, trial_of
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +238,127 @@ def test_many_lines_come_in_pieces_and_the_last_says_the_end(hub, monkeypatch):
     pieces = [followed(hub, job, after) for after in (0, 2, 4)]
     assert [piece["lines"] for piece in pieces] == [["a", "b"], ["c", "d"], []]
     assert [piece["ended"] for piece in pieces] == [False, False, True]
+
+
+@pytest.fixture
+def people(tmp_path):
+    """A hub with two further operators, anna and ben; a test may revoke them."""
+    hub = HubSide(trial_of(tmp_path / "w", "DE"), serves_stock=True)
+    for name in ("anna", "ben"):
+        hub.operators[name] = DeploymentFolder(further_operator(hub.trial, name, tmp_path / name))
+    return hub
+
+
+def of(hub, who, kind="train", **config):
+    return hub.tell(who, "jobs", {"kind": kind, "config": config})["id"]
+
+
+def refused(hub, who, path, value=None):
+    status, why = hub.ask(who, path, b"" if value is None else json.dumps(value).encode())
+    assert status == 403, (status, why)
+    return json.loads(why)["error"]
+
+
+def taken_back(hub, name):
+    revoke(hub.trial.hub.home, name, now=datetime.now(UTC), by="a test", why="left")
+
+
+def test_who_submitted_stands_in_the_job_and_is_told_to_the_dispatcher_and_in_the_list(people):
+    job = of(people, "anna")
+    assert taken(people)["job"]["by"] == "anna"
+    assert json.loads((people.trial.hub.root / "jobs" / f"{job}.json").read_text())["by"] == "anna"
+    assert [each["by"] for each in people.tell("ben", "jobs")] == ["anna"]
+
+
+@pytest.mark.parametrize("path", ["jobs/follow", "jobs/stop"])
+def test_an_operator_reads_and_stops_their_own_jobs_alone_and_the_hub_s_own_every_job(people, path):
+    job = of(people, "anna")
+    taken(people)
+    people.tell("hub", "jobs/tell", {"id": job, "run": "r-1", "lines": ["one"]})
+    for name in (job, "r-1"):
+        assert f"job {job} is anna's; an operator reads, stops" in refused(people, "ben", path, {"id": name})
+    status, why = people.ask("ben", path, b'{"id": "latest"}')
+    assert status == 400
+    assert b"ben has no job at the hub yet" in why
+    for who in ("anna", "operator"):
+        assert people.tell(who, path, {"id": "latest"})["id"] == job
+
+
+def test_the_list_tells_who_waits_and_the_run_s_name_to_its_own_operator_alone(people):
+    job = of(people, "anna")
+    taken(people)
+    people.tell("hub", "jobs/tell", {"id": job, "run": "r-1"})
+    runs = {who: people.tell(who, "jobs")[0]["run"] for who in ("anna", "ben", "operator", "hub")}
+    assert runs == {"anna": "r-1", "ben": "", "operator": "r-1", "hub": "r-1"}
+
+
+def test_an_operator_resumes_their_own_runs_alone(people):
+    job = of(people, "anna")
+    taken(people)
+    people.tell("hub", "jobs/tell", {"id": job, "run": "r-1", "state": "failed"})
+    assert "is anna's" in refused(people, "ben", "jobs", {"kind": "resume", "config": {"run": "r-1"}})
+    status, why = people.ask("ben", "jobs", b'{"kind": "resume", "config": {"run": "r-of-nobody"}}')
+    assert status == 400
+    assert b"the hub has no job" in why
+    of(people, "operator")  # the hub's newest job, which is not anna's latest
+    taken(people)
+    of(people, "anna", "resume", run="latest")
+    assert taken(people, "two")["job"]["by"] == "operator"
+    assert taken(people, "two")["job"]["config"] == {"run": "r-1"}
+    people.tell("operator", "jobs", {"kind": "resume", "config": {"run": "r-1"}})
+
+
+def test_a_job_that_began_no_run_is_not_resumed(people):
+    of(people, "anna")
+    status, why = people.ask("anna", "jobs", b'{"kind": "resume", "config": {"run": "latest"}}')
+    assert status == 400
+    assert b"began no run" in why
+
+
+def test_a_revoked_operator_submits_reads_and_stops_nothing_and_the_other_goes_on(people):
+    job = of(people, "anna")
+    taken(people)
+    taken_back(people, "anna")
+    for path, value in (("jobs", {"kind": "train", "config": {}}), ("jobs/follow", {"id": job}), ("jobs", None)):
+        assert "of anna was revoked at" in refused(people, "anna", path, value)
+    of(people, "ben")
+    assert people.tell("operator", "jobs/stop", {"id": job})["state"] == "stopping"
+
+
+def test_a_job_that_waits_when_its_operator_is_revoked_is_not_begun_and_says_why(people, caplog):
+    job, of_ben = of(people, "anna"), of(people, "ben")
+    taken_back(people, "anna")
+    assert taken(people)["job"]["id"] == of_ben
+    ended = people.tell("operator", "jobs/follow", {"id": job})
+    assert (ended["state"], ended["ended"]) == ("stopped", True)
+    assert ended["lines"] == [
+        "not begun: anna is no operator of this hub any more; another operator may submit it anew"
+    ]
+    assert f"job {job} is not begun" in caplog.text
+
+
+def test_an_operator_whose_certificate_has_ended_submits_nothing(tmp_path):
+    past = datetime.now(UTC) - timedelta(days=10)
+    hub = HubSide(trial_of(tmp_path / "w", "DE", now=past))
+    home = further_operator(hub.trial, "anna", tmp_path / "anna", days=1, now=past)
+    hub.operators["anna"] = DeploymentFolder(home)
+    why = refused(hub, "anna", "jobs", {"kind": "train", "config": {}})
+    assert "the certificate of anna ended on" in why
+    assert "fedsov deploy renew" in why
+    answer_operator(hub.trial, operators.renew(home, now=datetime.now(UTC)), home)
+    of(hub, "anna")
+
+
+def test_a_region_s_certificate_submits_nothing(people):
+    assert "a certificate of a region does not reach" in refused(people, "DE", "jobs", {"kind": "train", "config": {}})
+
+
+@pytest.mark.parametrize("path", ["fleet/hello", "fleet/pull", "fleet/push", "grid/send", "jobs/next", "jobs/tell"])
+def test_an_operator_s_certificate_reaches_no_message_and_no_dispatcher_s_request(people, path):
+    assert "a certificate of a operator does not reach" in refused(people, "anna", path, {})
+
+
+@pytest.mark.parametrize("path", ["/v1/control/start-run", "/v1/runtime/pull-task"])
+def test_flower_s_own_interfaces_which_tell_of_every_run_are_the_hub_s_own_operator_s_alone(people, path):
+    assert "operator anna does not reach" in refused(people, "anna", path)
+    assert people.ask("operator", path)[0] != 403
