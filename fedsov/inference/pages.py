@@ -43,7 +43,7 @@ def path_word(text: str) -> str:
 def pages(region: str, models: Models) -> dict[bytes, Page]:
     """Every page but the state of the process, by its path."""
     document = openapi(region, models)
-    found = {
+    by_path = {
         "/healthz": Page(b"ok\n", _TEXT),
         "/v2/health/live": Page(b'{"live": true}'),
         "/v2": _json(server_metadata(document["info"]["version"])),
@@ -56,11 +56,11 @@ def pages(region: str, models: Models) -> dict[bytes, Page]:
             if served.role == "shadow":
                 continue
             own = f"{first}/versions/{served.version}"
-            found[own] = _json(model_metadata(name, versions, served))
-            found[f"{own}/ready"] = _json({"name": name, "version": str(served.version), "ready": True})
-            found.setdefault(first, found[own])
-            found.setdefault(f"{first}/ready", _json({"name": name, "ready": True}))
-    return {path.encode(): page for path, page in found.items()}
+            by_path[own] = _json(model_metadata(name, versions, served))
+            by_path[f"{own}/ready"] = _json({"name": name, "version": str(served.version), "ready": True})
+            by_path.setdefault(first, by_path[own])
+            by_path.setdefault(f"{first}/ready", _json({"name": name, "ready": True}))
+    return {path.encode(): page for path, page in by_path.items()}
 
 
 def openapi(region: str, models: Models) -> dict[str, Any]:

@@ -133,10 +133,10 @@ class SegmentDamaged(ValueError):
 
 def segments_in(folder: Path) -> dict[SegmentName, Path]:
     """The segments of a log, by worker and number."""
-    found = {
+    segments = {
         SegmentName(int(name[1]), int(name[2])): path for path in folder.glob("*.segment") if (name := _matched(path))
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(segments.items()))
 
 
 def _matched(path: Path) -> re.Match[str] | None:

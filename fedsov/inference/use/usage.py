@@ -146,12 +146,12 @@ def joined(snapshots: Iterable[_Snapshot]) -> dict[str, Any]:
 
 def windows(whole: _Snapshot, references: Mapping[Key, Reference]) -> dict[Key, DriftWindow]:
     """The joined windows of drift of each version that has a reference; counts by other bins are left out."""
-    found = {key: DriftWindow(reference) for key, reference in references.items()}
+    joined = {key: DriftWindow(reference) for key, reference in references.items()}
     for model, version, plain in whole["drift"]:
-        window = found.get((model, version))
+        window = joined.get((model, version))
         if window is not None and [len(each) for each in window.inputs] == [len(each) for each in plain["inputs"]]:
-            found[model, version] = window.joined(plain)
-    return found
+            joined[model, version] = window.joined(plain)
+    return joined
 
 
 def prometheus(

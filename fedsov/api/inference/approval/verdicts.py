@@ -66,10 +66,10 @@ def verdict_of(ledger: Ledger, model: str, version: int, digest: str) -> Version
 
 def check_tags(model: str, version: int, tags: Mapping[str, str], verdict: VersionVerdict) -> None:
     """Raises ConfigurationError where the registry says another verdict than the ledger."""
-    said = tags.get(NOTE, UNTESTED)
-    if said != verdict.word:
+    tag = tags.get(NOTE, UNTESTED)
+    if tag != verdict.word:
         raise ConfigurationError(
-            f"the registry tags {model} {version} with the attack verdict {said}, and the ledger noted {verdict.word}: "
+            f"the registry tags {model} {version} with the attack verdict {tag}, and the ledger noted {verdict.word}: "
             f"the tag was edited; `fedsov attack --model {model} --version {version}` tests it again"
         )
 

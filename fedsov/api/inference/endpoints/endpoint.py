@@ -80,15 +80,15 @@ class Published:
     def lines(self) -> list[str]:
         """What is said of it, in sentences."""
         name, versions = self.place.region, self.listed.versions
-        said = [f"{name} serves people of {', '.join(self.hosting.served)}"]
-        said += [f"{name} does not serve people of {code}: {why}" for code, why in self.hosting.refused.items()]
+        sentences = [f"{name} serves people of {', '.join(self.hosting.served)}"]
+        sentences += [f"{name} does not serve people of {code}: {why}" for code, why in self.hosting.refused.items()]
         if not versions:
             way = f"`fedsov promote MODEL VERSION --region {name}`"
-            said.append(f"{name} has no approved version, and answers nobody; {way} approves one")
+            sentences.append(f"{name} has no approved version, and answers nobody; {way} approves one")
         if not self.place.issuers_sha256:
             way = f"`fedsov region set {name} serving.issuers=FILE`"
-            said.append(f"{name} believes no token, for it has no table of issuers; {way} names one")
-        return said
+            sentences.append(f"{name} believes no token, for it has no table of issuers; {way} names one")
+        return sentences
 
 
 def publish_endpoint(root: Path, name: str, listening: Listening) -> Published:

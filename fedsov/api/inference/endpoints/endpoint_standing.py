@@ -50,17 +50,17 @@ class EndpointStanding:
 
 def endpoints(root: Path) -> list[EndpointStanding]:
     """The endpoints of a workspace's regions; one whose files cannot be believed is left to `fedsov doctor`."""
-    workspace, found = Workspace(root), []
+    workspace, standings = Workspace(root), []
     for name in workspace.region_names():
         folder = workspace.region(name)
         if not (ServingFolder(folder).root / "endpoint.json").exists() or not is_there(ledger_of(folder)):
             continue
         try:
             with closing(Ledger.read(ledger_of(folder))) as ledger:
-                found.append(_standing(Place(folder, ledger)))
+                standings.append(_standing(Place(folder, ledger)))
         except FedsovError:
             continue
-    return found
+    return standings
 
 
 def _standing(place: Place) -> EndpointStanding:

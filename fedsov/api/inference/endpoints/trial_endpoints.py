@@ -50,18 +50,18 @@ def trial_endpoints(root: Path, names: Sequence[str], first: Listening, *, progr
 
 def unsaid_jurisdictions(root: Path, regions: Sequence[Region]) -> list[str]:
     """A sentence for each region that the settings describe as holding other people than its endpoint would serve."""
-    said, names = [], Workspace(root).region_names()
+    sentences, names = [], Workspace(root).region_names()
     for region in regions:
         own = show(root, region.name).settings if region.name in names else None
         if own is None or own.parties.region is None or own.serving.jurisdictions:
             continue
         if more := sorted(region.jurisdictions - {*own_jurisdictions(own), *own.serving.hosts}):
             every = ", ".join(sorted(region.jurisdictions))
-            said.append(
+            sentences.append(
                 f"{region.name} holds people of {', '.join(more)}, too, and its endpoint does not serve them; `fedsov "
                 f"region set {region.name} serving.jurisdictions=[{every}]` has its border decide"
             )
-    return said
+    return sentences
 
 
 def _endpoint(root: Path, name: str, listening: Listening, progress: Progress) -> list[Service]:
