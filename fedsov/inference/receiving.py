@@ -177,6 +177,8 @@ def length_of(headers: Headers, limits: RequestLimits) -> int:
                 raise RequestRefused(400, "content-length is no single whole number", closes=True)
             length = int(value)
         elif name == b"transfer-encoding":
+            if is_chunked or value.strip().lower() != b"chunked":
+                raise RequestRefused(400, "transfer-encoding must be chunked, once", closes=True)
             is_chunked = True
     if is_chunked and length is not None:
         raise RequestRefused(400, "content-length and transfer-encoding are both there", closes=True)

@@ -182,6 +182,13 @@ def test_what_stands_twice_or_is_no_number_is_refused(twice):
 
 
 @WAYS
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip"])
+def test_a_transfer_coding_that_is_not_undone_here_is_refused(way, coding):
+    answer = run(way(endpoint(), head=headers(transfer_encoding=coding)))
+    assert answer.status == 400 and answer.headers["connection"] == "close"
+
+
+@WAYS
 def test_json_may_say_its_letters(way):
     assert run(way(endpoint(), head=headers(content_type="Application/JSON; charset=UTF-8"))).status == 200
 

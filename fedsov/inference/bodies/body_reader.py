@@ -286,7 +286,7 @@ class _NoNumber:
 def exact_json(body: bytes) -> Any:
     """A JSON text by Python's own parser: it knows where a NaN is, and sees a key that comes twice."""
     try:
-        return json.loads(body, parse_constant=lambda _: _NoNumber(), object_pairs_hook=_once)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: _NoNumber(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise BodyRefused(400, "the body is no JSON that can be read; check it, and its nesting") from None
 

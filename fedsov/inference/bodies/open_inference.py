@@ -30,6 +30,8 @@ NUMBERS = frozenset({"FP64", "FP32", "FP16", "INT8", "INT16", "INT32", "INT64", 
 TEXT = "BYTES"
 OUTPUT = "predictions"
 _LONGEST_ID = 128
+_LARGEST_SIZE = 2**31
+"""Of one side of a tensor; no body within the limits holds so many values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,7 @@ class Infer:
 
 def read_infer(body: bytes, served: Served) -> Infer:
     """A request for a version. Raises BodyRefused."""
-    try:
-        plain = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        plain = exact_json(body)
+    plain = _plain(body)
     if not isinstance(plain, dict) or not isinstance(plain.get("inputs"), list) or not plain["inputs"]:
         raise BodyRefused(422, 'the body must be {"inputs": [{"name", "shape", "datatype", "data"}, ...]}')
     for name in plain:
@@ -62,6 +61,17 @@ def read_infer(body: bytes, served: Served) -> Infer:
         raise BodyRefused(422, str(refused), refused.column) from None
 
 
+def _plain(body: bytes) -> Any:
+    """The JSON of a body in which no key comes twice: orjson takes the last one, but its colon is still there."""
+    try:
+        plain = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return exact_json(body)
+    tensors = plain.get("inputs") if isinstance(plain, dict) else None
+    keys = len(plain) + sum(len(each) for each in tensors if isinstance(each, dict)) if isinstance(tensors, list) else 0
+    return plain if body.count(b":") == keys else exact_json(body)
+
+
 def _inputs(tensors: list[tuple[str, list[int], list[Any]]], served: Served) -> np.ndarray:
     name, shape, values = tensors[0]
     if len(tensors) == 1 and name not in served.reader.names and len(shape) == 2:
@@ -75,7 +85,7 @@ def _inputs(tensors: list[tuple[str, list[int], list[Any]]], served: Served) -> 
         return served.reader.of_numbers(numbers)
     columns: dict[str, list[Any]] = {}
     for name, shape, values in tensors:
-        if len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
+        if shape[1:] not in ([], [1]):
             raise BodyRefused(422, f"column {name!a} has the shape {shape}; send [N] or [N, 1]", name)
         if name in columns:
             raise BodyRefused(422, f"column {name!a} is there twice; send it once", name)
@@ -89,7 +99,7 @@ def _tensor(plain: Any) -> tuple[str, list[int], list[Any]]:
         raise BodyRefused(422, "each input has a name, a shape, a datatype and data")
     name, shape, kind, values = plain["name"], plain.get("shape"), plain.get("datatype"), plain.get("data")
     shown = ascii(name[:64])
-    if not isinstance(shape, list) or not shape or any(type(size) is not int or size < 0 for size in shape):
+    if not isinstance(shape, list) or len(shape) not in (1, 2) or not all(map(_is_size, shape)):
         raise BodyRefused(422, f"tensor {shown} has no shape as [N, 1]", name)
     if kind not in NUMBERS and kind != TEXT:
         raise BodyRefused(422, f"tensor {shown} must be BYTES or one of {', '.join(sorted(NUMBERS))}", name)
@@ -102,6 +112,10 @@ def _tensor(plain: Any) -> tuple[str, list[int], list[Any]]:
     if set(map(type, flat)) - wanted:
         raise BodyRefused(422, f"tensor {shown} holds what is no {kind}", name)
     return name, shape, flat
+
+
+def _is_size(size: Any) -> bool:
+    return type(size) is int and 0 <= size <= _LARGEST_SIZE
 
 
 def _flat(values: list[Any], depth: int) -> list[Any]:

@@ -27,6 +27,7 @@ class IssuerKeys:
     def __init__(self, place: EndpointPlace) -> None:
         """Reads the table. Where it cannot be read, nobody is believed, and `fault` says why."""
         self.check, self._sources, self._table_fault = TokenCheck(IssuerTable(()), {}), KeySources(IssuerTable(())), ""
+        self._taken = ""
         with suppress(FedsovError):
             self.take(place)
 
@@ -38,13 +39,21 @@ class IssuerKeys:
         return next(iter(self._sources.faults), self._table_fault or "keys of an issuer that the region believes")
 
     def take(self, place: EndpointPlace) -> None:
-        """Takes the table of the region's file. Raises ConfigurationError; the old one goes on."""
+        """Takes the table of the region's file.
+
+        Raises ConfigurationError. The old one goes on only where it still is the one that the settings took.
+        """
         try:
             table = load_issuers(place)
         except FedsovError as error:
             self._table_fault = str(error)
+            if place.issuers_sha256 != self._taken:
+                self._believe(IssuerTable(()))
             raise
-        self._table_fault = ""
+        self._table_fault, self._taken = "", place.issuers_sha256
+        self._believe(table)
+
+    def _believe(self, table: IssuerTable) -> None:
         if table != self.check.table:
             self._sources, self.check = KeySources(table), TokenCheck(table, {})
 

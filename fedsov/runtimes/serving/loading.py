@@ -3,8 +3,9 @@
     state = load_state(place, None)              # at the start
     state = load_state(newer_place, state)       # at a change: what is loaded already is used again
 
-Nothing is served that the list does not name, that is another file than the list says, or whose list is older than the
-one that the region's ledger noted. What cannot be loaded is a fault that is told, and what was served before goes on:
+Nothing is served that the list does not name, that is another file than the list says, that takes data for which nobody
+decided whose requests may come, or whose list is older than the one that the region's ledger noted, or than one that
+was believed before. What cannot be loaded is a fault that is told, and what was served before goes on:
 an older version is better than none.
 """
 
@@ -47,11 +48,13 @@ def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointSt
     """The state of a place; a model that cannot be loaded goes on as it was `before`, and the state says why."""
     faults: list[str] = []
     models = {} if before is None else dict(before.models)
+    counter = place.approved_counter if before is None else max(before.counter, place.approved_counter)
     try:
-        listed = _listed(place)
+        listed = _listed(place, counter)
     except FedsovError as error:
         faults.append(str(error))
     else:
+        counter = max(counter, listed.counter)
         models = {
             name: versions
             for name in listed.models
@@ -66,20 +69,26 @@ def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointSt
         before_answer=place.log.get("durable") == BEFORE_ANSWER,
         rates=place.limits.of_one_worker(place.workers),
         faults=tuple(faults),
+        counter=counter,
         valid_until=place.valid_until,
     )
 
 
 def load_issuers(place: EndpointPlace) -> IssuerTable:
-    """Whose tokens are believed. Raises ConfigurationError where the file is not the one that the settings took."""
+    """Whose tokens are believed: nobody's where the settings name no table.
+
+    Raises ConfigurationError where the file is not the one that the settings took.
+    """
     path = place.serving.issuers
+    if not place.issuers_sha256:
+        return IssuerTable(())
     try:
         content = read_bounded(path)
     except (OSError, TooLarge) as problem:
         raise ConfigurationError(
             f"{path} cannot be read ({problem}); run: fedsov region set {place.region} serving.issuers=FILE"
         ) from None
-    if place.issuers_sha256 and hashlib.sha256(content).hexdigest() != place.issuers_sha256:
+    if hashlib.sha256(content).hexdigest() != place.issuers_sha256:
         raise ConfigurationError(
             f"{path} is not the table that the region's settings took; "
             f"run: fedsov region set {place.region} serving.issuers=FILE"
@@ -87,7 +96,7 @@ def load_issuers(place: EndpointPlace) -> IssuerTable:
     return read_issuers(content, path)
 
 
-def _listed(place: EndpointPlace) -> ApprovedList:
+def _listed(place: EndpointPlace, at_least: int) -> ApprovedList:
     """The approved versions. Raises ApprovalRefused for a list that is forged, another region's, or put back."""
     path = place.serving.approved
     try:
@@ -99,10 +108,10 @@ def _listed(place: EndpointPlace) -> ApprovedList:
     listed = read_approved(content, place.hub_key, place.region_key)
     if listed.region != place.region:
         raise ApprovalRefused(f"{path} is the list of region {listed.region}, not of {place.region}")
-    if listed.counter < place.approved_counter:
+    if listed.counter < at_least:
         raise ApprovalRefused(
-            f"{path} is list {listed.counter}, and the region's ledger noted {place.approved_counter}: an older one "
-            "was put back; restore the newest, or promote the version again"
+            f"{path} is list {listed.counter}, and number {at_least} was in force: an older one was put back; restore "
+            "the newest, or promote the version again"
         )
     return listed
 
@@ -116,6 +125,7 @@ def _versions(
     wanted = [each for each in (approved.champion, *approved.canaries, *approved.shadows) if each is not None]
     for each in wanted:
         try:
+            _check_decided(place, each)
             loaded[each.version] = _load(place.serving.model(each.model, each.version), each, earlier.get(each.version))
         except Exception as error:  # boundary: ONNX Runtime's errors have no common class, and the old version goes on
             faults.append(_fault(each, error))
@@ -147,6 +157,15 @@ def _versions(
         tuple((served(each), each.share) for each in approved.canaries if each.version in loaded),
         tuple((served(each), each.share) for each in approved.shadows if each.version in loaded),
     )
+
+
+def _check_decided(place: EndpointPlace, approved: ApprovedVersion) -> None:
+    """Raises ApprovalRefused for a version that takes data for which nobody decided whose requests may come."""
+    if place.categories and (others := sorted(approved.label.categories.difference(place.categories))):
+        raise ApprovalRefused(
+            f"it takes {', '.join(others)} data, and for these it is not decided yet whose requests may come; the "
+            f"process {place.region} (hosting) decides it within seconds"
+        )
 
 
 def _load(folder: Path, approved: ApprovedVersion, earlier: Served | None) -> _Loaded:

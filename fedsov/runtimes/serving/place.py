@@ -39,11 +39,15 @@ class EndpointPlace:
         elsewhere: jurisdictions that another region serves, and that region's name: their requests get 421.
         sealing_keys: of each of `hosts` that has a home region, that region's name and its sealing key (hexadecimal),
             as ``REGION:KEY``: lines of its people are sealed for it.
+        categories: kinds of data that requests hold, for which it was decided whose may come; a version that takes
+            others is not served before that was decided. Empty in a test alone, for any.
         approved_counter: the number of the list of approved versions that the region's ledger noted last; an older list
             is refused.
+        published_at: when this was written, seconds since 1970; what was written before is not believed afterwards.
         valid_until: seconds since 1970 after which nobody is answered, because nobody decided anew whom the region may
             serve; 0 for no end.
-        issuers_sha256: the digest of the issuers' table that the region's settings took, "" for any.
+        issuers_sha256: the digest of the issuers' table that the region's settings took; "" where they name none, and
+            nobody is believed.
         limits: what one request and one second may have.
         log: how the log of requests is kept: plain values of `fedsov.inference.request_log`'s settings.
         workers: processes that answer.
@@ -62,7 +66,9 @@ class EndpointPlace:
     hosts: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     sealing_keys: Mapping[str, str] = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
     approved_counter: int = 0
+    published_at: float = 0.0
     valid_until: float = 0.0
     issuers_sha256: str = ""
     limits: RequestLimits = field(default_factory=RequestLimits)
@@ -75,7 +81,7 @@ class EndpointPlace:
 
     def __post_init__(self) -> None:
         words = {name: text(name, getattr(self, name)) for name in _TEXTS}
-        lists = {name: texts(name, getattr(self, name)) for name in ("jurisdictions", "hosts")}
+        lists = {name: texts(name, getattr(self, name)) for name in ("jurisdictions", "hosts", "categories")}
         tables = {name: text_mapping(name, getattr(self, name)) for name in ("elsewhere", "sealing_keys")}
         ports = {name: whole(name, getattr(self, name), at_least=0, at_most=65535) for name in ("port", "zone_port")}
         store(self, folder=Path(self.folder), workers=whole("serving.workers", self.workers, at_least=1, at_most=64))

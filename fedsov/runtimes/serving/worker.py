@@ -4,7 +4,9 @@
 
 A change of the region's files is taken without a pause: what is new is loaded in a thread beside what answers, then
 swapped; requests under way end with what they began with. Where the new cannot be loaded, the old goes on, and it is
-said in /readyz, in the log and in metrics. SIGTERM lets requests under way end, then their log.
+said in /readyz, in the log and in metrics, and tried again. Whom the new file serves no more is served no more at once,
+whatever else fails; a file that was written before the one in use is not taken. SIGTERM lets requests under way end,
+then their log.
 """
 
 from __future__ import annotations
@@ -18,16 +20,16 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvloop
 
-from fedsov.errors import FedsovError, LogFull
+from fedsov.errors import CertificateRefused, FedsovError, LogFull
 from fedsov.inference.endpoint import Endpoint
 from fedsov.inference.request_log import LogSettings, RequestLog, place_in
 from fedsov.inference.request_log.settings import HomeRegion
@@ -44,6 +46,8 @@ from fedsov.runtimes.serving.zone_pages import ZONE, WorkerPages
 
 LOOK = 0.2
 """Seconds between two looks at the region's files."""
+AGAIN = 5.0
+"""Seconds before what could not be taken is tried again."""
 BEAT = 1.0
 """Seconds between two words to the parent."""
 GIVE_BACK = 5.0
@@ -51,6 +55,8 @@ GIVE_BACK = 5.0
 SECONDS_TO_DRAIN = 15.0
 SWITCH = 0.0005
 """Seconds that the log's thread, or a load, keeps answers waiting: Python's own 5 ms show in the slowest answers."""
+_NOT_TAKEN = "not taken"
+"""In the place of what was seen of a file that is to be read again."""
 _LOG = logging.getLogger("fedsov.serving")
 
 
@@ -91,7 +97,7 @@ class _Worker:
         self._start = start
         self._place = read_place(start.path, start.region_key)
         self._usage = Usage(start.counts.read(start.number))
-        self._stop = asyncio.Event()
+        self._stop, self._reload_faults = asyncio.Event(), set[str]()
 
     async def live(self) -> None:
         """From its beginning to its end."""
@@ -129,7 +135,8 @@ class _Worker:
         return [public, zone]
 
     async def _until_stopped(self) -> None:
-        seen, beat, looking, given_back = self._files(), 0.0, None, 0.0
+        beat, again, looking, given_back = 0.0, 0.0, None, 0.0
+        seen = tried = self._files()
         while not self._stop.is_set():
             now = time.monotonic()
             if now - beat >= BEAT:
@@ -143,37 +150,70 @@ class _Worker:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._stop.wait()
-            if (files := self._files()) != seen:
-                before, seen = seen, files
-                await self._take(before, files)
+            files = self._files()
+            if files != tried or (files != seen and time.monotonic() >= again):
+                tried, again = files, time.monotonic() + AGAIN
+                left = await self._take(seen, files)
+                seen = {path: _NOT_TAKEN if path in left else files[path] for path in files}
 
-    async def _take(self, before: Mapping[Path, Any], files: Mapping[Path, Any]) -> None:
-        """Loads what changed beside what answers, and swaps."""
+    async def _take(self, before: Mapping[Path, Any], files: Mapping[Path, Any]) -> Set[Path]:
+        """Loads what changed beside what answers, and swaps; gives the files that could not be taken."""
         changed = {path for path in files if files[path] != before.get(path)}
-        serving = self._place.serving
-        try:
+        serving, left = self._place.serving, set[Path]()
+        with self._noting(left, {self._start.path}):
             if self._start.path in changed:
-                self._take_place(read_place(self._start.path, self._start.region_key))
+                self._take_place(self._newer_place())
+        with self._noting(left, {serving.approved, serving.issuers}):
             if changed - {serving.certificate, serving.key}:
                 old = self._endpoint.state
                 state = await asyncio.to_thread(load_state, self._place, old)
+                if self._start.path in left:  # what the newer file takes away stays away
+                    state = replace(state, serves=state.serves & old.serves, valid_until=old.valid_until)
                 self._say_faults(state, old.faults)
                 self._watch(state)
                 self._endpoint.state = state
+                left |= {serving.approved} if state.faults else set()
                 self._keys.take(self._place)
                 await self._keys.first_look()
-                _LOG.info("worker %d answers with %s", self._start.number + 1, names_of(state.models))
+                if changed - {serving.approved} or names_of(state.models) != names_of(old.models):
+                    _LOG.info("worker %d answers with %s", self._start.number + 1, names_of(state.models))
+        with self._noting(left, {serving.certificate, serving.key}):
             if self._tls is not None and changed & {serving.certificate, serving.key}:
                 self._tls.load_cert_chain(serving.certificate, serving.key)
                 _LOG.info("worker %d has the new certificate", self._start.number + 1)
-        except (FedsovError, OSError, ssl.SSLError) as error:
-            self._usage.noted("reload failed")
-            _LOG.error("what changed could not be taken, and what was there goes on: %s", error)
+        if not left:
+            self._reload_faults.clear()
         self._report()
+        return left
+
+    @contextmanager
+    def _noting(self, left: set[Path], files: Set[Path]) -> Iterator[None]:
+        """What of these files cannot be taken is said once, and left; the rest is taken all the same."""
+        try:
+            yield
+        except (FedsovError, OSError, ssl.SSLError) as error:
+            left |= files
+            self._usage.noted("reload failed")
+            if str(error) not in self._reload_faults:
+                _LOG.error("what changed could not be taken, and what was there goes on: %s", error)
+                self._reload_faults.add(str(error))
+
+    def _newer_place(self) -> EndpointPlace:
+        """The region's file. Raises CertificateRefused for one written before the one in use, ConfigurationError."""
+        place = read_place(self._start.path, self._start.region_key)
+        if place.published_at < self._place.published_at:
+            raise CertificateRefused(
+                f"{self._start.path} was written before the one that is in use: an older one was put back; "
+                f"`fedsov region set {place.region}` or a restart writes it anew"
+            )
+        return place
 
     def _take_place(self, place: EndpointPlace) -> None:
         if fixed := needs_restart(self._place, place):
             _LOG.warning("%s changed, which is taken at a restart of the endpoint", ", ".join(fixed))
+        state, served = self._endpoint.state, frozenset((*place.jurisdictions, *place.hosts))
+        # first of all, and whatever else fails: whom it serves no more
+        self._endpoint.state = replace(state, serves=state.serves & served, valid_until=place.valid_until)
         if place.log != self._place.log or place.sealing_keys != self._place.sealing_keys:
             self._log, old = self._opened_log(place), self._log
             self._endpoint.log = self._log

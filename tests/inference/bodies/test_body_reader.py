@@ -179,6 +179,12 @@ def test_what_is_no_body_of_rows_is_refused(body):
     assert refused(body).status in (400, 422)
 
 
+@pytest.mark.parametrize("letters", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_json_in_other_letters_than_utf_8_is_refused(letters):
+    text = '{"rows": [{"age": 1, "years": 1, "\u00e9": 1}]}'
+    assert refused(text.encode(letters)).status == 400
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"rows":', b'{"rows":[', b'{"dataframe_split":{"data":['])
 def test_json_nested_a_hundred_thousand_times_is_refused_at_once(opening):
     began = time.perf_counter()

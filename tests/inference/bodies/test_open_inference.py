@@ -81,6 +81,9 @@ def test_text_is_bytes_and_classes_are_the_second_dimension(way):
         ({"shape": []}, "years"),
         ({"shape": [-2]}, "years"),
         ({"shape": "2"}, "years"),
+        ({"shape": [10**18] * 300}, "years"),
+        ({"shape": [10**4000, 1]}, "years"),
+        ({"shape": [2, 1, 1]}, "years"),
         ({"datatype": "BOOL"}, "years"),
         ({"datatype": "BYTES"}, "years"),
         ({"data": [3, "7"]}, "years"),
@@ -105,7 +108,9 @@ def test_what_a_tensor_cannot_be_is_refused_by_its_name(change, column):
      {"inputs": [{"name": "a", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}]},
      {"inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, None]}]},
      {"inputs": [{"name": "a", "shape": [0, 2], "datatype": "FP32", "data": []}]},
-     b'{"inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, NaN]}]}'],
+     b'{"inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, NaN]}]}',
+     b'{"inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, 2], "data": [3, 4]}]}',
+     b'{"inputs": [], "inputs": [{"name": "a", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}]}'],
 )  # fmt: skip
 def test_what_is_no_request_is_refused(plain):
     assert infer(asked, plain).status in (400, 422)

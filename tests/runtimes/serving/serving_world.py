@@ -104,7 +104,8 @@ class ServingWorld:
 
     def publish(self, **changes: Any) -> None:
         """Writes the place's file."""
-        self.place = replace(self.place, **changes)
+        digest = sha256(self.place.serving.issuers.read_bytes()).hexdigest()
+        self.place = replace(self.place, **{"issuers_sha256": digest, **changes})
         publish(self.place, self.sign)
 
     def approve(

@@ -32,6 +32,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running
         path=f"/v1/models/{MODEL}/predict", columns=("age", "years"), row=(30, 3), body=json.dumps(ROWS).encode()
     )
     world.write_issuers()
+    world.publish()
     world.approve(1)
     with world.serving() as running:
         yield running.ready(), world.tokens, []

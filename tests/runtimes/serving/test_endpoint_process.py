@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fedsov.keys import KeySettings
 from fedsov.keys.rotation import rotate
+from fedsov.runtimes.serving.place import publish
 from tests.inference import models
 from tests.inference.token_attacks import TokenWorld
 from tests.runtimes.serving.serving_world import MODEL, Load, Running, ServingWorld, free_port
@@ -102,9 +104,78 @@ def test_a_jurisdiction_that_is_hosted_or_no_more_is_answered_or_refused_within_
         world.publish(hosts=("FR", "IN"))
         _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200)
         world.publish(hosts=(), elsewhere={"FR": "FR"})
-        _until(lambda: running.predict(ROWS, jurisdiction="FR").status == 421)
+        statuses: list[int] = []
+
+        def is_refused() -> bool:
+            statuses.append(running.predict(ROWS, jurisdiction="FR").status)
+            return statuses[-1] == 421
+
+        _until(is_refused)
         assert running.predict(ROWS).status == 200
-    assert {line.words[0] for line in world.lines()} - {"FR"} == {"DE", "IN"}  # FR until its change was taken
+    assert sorted(line.words[0] for line in world.lines()) == ["DE", *["FR"] * statuses.count(200), "IN"]
+
+
+def test_an_older_file_that_is_put_back_is_not_taken_and_it_is_said(world: ServingWorld) -> None:
+    world.publish(published_at=1.0, hosts=("FR", "IN"))
+    old = world.place.path.read_bytes()
+    with world.serving() as running:
+        running.ready()
+        assert running.predict(ROWS, jurisdiction="IN").status == 200
+        world.publish(published_at=2.0, hosts=())
+        _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 451)
+        world.place.path.write_bytes(old)
+        running.wait_for("an older one was put back")
+        assert running.predict(ROWS, jurisdiction="IN").status == 451
+        assert running.predict(ROWS).status == 200
+        world.versions = []
+        world.write_list()
+        _until(lambda: running.predict(ROWS).status == 404)  # what is withdrawn meanwhile is served no more
+
+
+def test_a_version_that_could_not_be_read_is_tried_again(world: ServingWorld) -> None:
+    with world.serving() as running:
+        running.ready()
+        folder = world.approve(2, seed=2)
+        graph = folder / "model.onnx"
+        content = graph.read_bytes()
+        graph.unlink()
+        world.write_list()
+        running.wait_for(f"{MODEL} 2 (champion) cannot be loaded")
+        graph.write_bytes(content)
+        _until(lambda: running.predict(ROWS).json()["version"] == 2, seconds=15.0)
+        assert running.get("/readyz").body == b"ready\n"
+
+
+def test_whom_the_new_file_serves_no_more_is_served_no_more_though_the_rest_of_it_cannot_be_taken(
+    world: ServingWorld,
+) -> None:
+    from fedsov.inference.request_log.log_secrets import FILE
+
+    with world.serving() as running:
+        running.ready()
+        assert running.predict(ROWS, jurisdiction="FR").status == 200
+        secrets = world.place.serving.requests / FILE
+        content = secrets.read_bytes()
+        secrets.write_bytes(b"{")  # no log can be opened anew
+        world.publish(hosts=("IN",), log={"durable": "before_answer"})
+        running.wait_for("what changed could not be taken")
+        assert running.predict(ROWS, jurisdiction="FR").status == 451
+        assert running.predict(ROWS, jurisdiction="IN").status == 451, "nor is anybody else before all of it is taken"
+        assert running.predict(ROWS).status == 200
+        secrets.write_bytes(content)
+        _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200, seconds=15.0)
+
+
+def test_issuers_that_the_settings_name_no_more_are_believed_no_more(world: ServingWorld) -> None:
+    with world.serving() as running:
+        running.ready()
+        world.place.serving.issuers.unlink()
+        changed = replace(world.place, issuers_sha256="")
+        publish(changed, world.sign)
+        _until(lambda: running.predict(ROWS).status == 401)
+        world.write_issuers()  # what somebody else puts there changes nothing
+        time.sleep(0.5)
+        assert running.predict(ROWS).status == 401
 
 
 def _until(condition: Callable[[], bool], seconds: float = 5.0) -> None:

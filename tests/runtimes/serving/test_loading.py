@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from fedsov.errors import ConfigurationError
 from fedsov.inference.use.drift import Reference
+from fedsov.label import Label
+from fedsov.runtimes.serving.issuer_keys import IssuerKeys
 from fedsov.runtimes.serving.loading import load_issuers, load_state, names_of
 from tests.inference.models import MIXED, NUMBERS
 from tests.runtimes.serving.serving_world import MODEL, ServingWorld
@@ -88,7 +91,6 @@ def test_a_reference_of_the_model_is_watched_and_one_of_another_is_a_fault(world
 
 
 def test_issuers_are_those_that_the_settings_took(world):
-    from dataclasses import replace
     from hashlib import sha256
 
     digest = sha256(world.place.serving.issuers.read_bytes()).hexdigest()
@@ -98,3 +100,51 @@ def test_issuers_are_those_that_the_settings_took(world):
     world.place.serving.issuers.unlink()
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load_issuers(world.place)
+
+
+def test_a_table_that_no_settings_took_is_believed_by_nobody(world):
+    assert world.place.serving.issuers.exists()
+    assert load_issuers(replace(world.place, issuers_sha256="")).issuers == ()
+    keys = IssuerKeys(world.place)
+    assert keys.check.table.issuers
+    keys.take(replace(world.place, issuers_sha256=""))
+    assert keys.check.table.issuers == (), "who was believed is so no more once the settings name no table"
+
+
+def test_a_table_that_cannot_be_had_leaves_the_old_one_only_where_the_settings_still_name_it(world):
+    keys, content = IssuerKeys(world.place), world.place.serving.issuers.read_bytes()
+    world.place.serving.issuers.write_bytes(content + b"# edited")
+    with pytest.raises(ConfigurationError, match="is not the table"):
+        keys.take(world.place)
+    assert keys.check.table.issuers
+    with pytest.raises(ConfigurationError, match="is not the table"):
+        keys.take(replace(world.place, issuers_sha256="0" * 64))
+    assert keys.check.table.issuers == ()
+
+
+def test_an_older_list_than_one_that_was_believed_is_refused_before_the_ledger_s_number_is_known(world):
+    old = world.place.serving.approved.read_bytes()
+    first = load_state(world.place, None)
+    world.versions = []
+    world.write_list()
+    second = load_state(world.place, first)
+    assert second.models == {}
+    world.place.serving.approved.write_bytes(old)
+    third = load_state(world.place, second)
+    assert third.models == {} and "an older one was put back" in third.faults[0]
+    world.place.serving.approved.unlink()
+    fourth = load_state(world.place, third)
+    world.place.serving.approved.write_bytes(old)
+    assert load_state(world.place, fourth).models == {}, "nor where there was none in between"
+
+
+def test_a_version_that_takes_data_for_which_nothing_was_decided_waits_for_the_decision(world):
+    label = Label(frozenset({"DE"}), frozenset({"personal", "health"}))
+    before = load_state(replace(world.place, categories=("personal",)), None)
+    world.approve(2, seed=2)
+    world.versions = [replace(each, label=label) for each in world.versions]
+    world.write_list()
+    state = load_state(replace(world.place, categories=("personal",)), before)
+    assert state.models[MODEL].champion.version == 1 and "takes health data" in state.faults[0]
+    decided = load_state(replace(world.place, categories=("health", "personal")), state)
+    assert decided.models[MODEL].champion.version == 2 and decided.faults == ()

@@ -107,27 +107,52 @@ def publish_endpoint(root: Path, name: str, listening: Listening) -> Published:
         return _published(place, own, listening, Workspace(root))
 
 
-def published_again(place: Place, own: RegionSettings) -> Published | None:
-    """Publishes a region's endpoint anew, where it was published before; None where it was not. Raises as above."""
+def published_again(place: Place, own: RegionSettings, last: EndpointPlace | None = None) -> Published | None:
+    """Publishes a region's endpoint anew, where it was published before; None where it was not.
+
+    Args:
+        last: what was published last, where whoever asks knows it: the file may be gone, or another may be there.
+
+    Raises as above. Where the border permits nobody's requests any more, the endpoint that runs is closed first.
+    """
     path = ServingFolder(place.folder).root / "endpoint.json"
-    if not path.exists():
+    if last is None and not path.exists():
         return None
-    before = read_place(path, place.ledger.key)
+    before = read_place(path, place.ledger.key) if last is None else last
     listening = Listening(host=before.host, port=before.port, zone_port=before.zone_port, tls=before.is_tls)
-    return _published(place, own, listening, Workspace.around(place.folder))
+    try:
+        return _published(place, own, listening, Workspace.around(place.folder), before.published_at)
+    except CrossingRefused:
+        now = time.time()
+        publish(replace(before, hosts=(), valid_until=now, published_at=_later(before.published_at)), place.ledger.sign)
+        raise
 
 
-def _published(place: Place, own: RegionSettings, listening: Listening, workspace: Workspace) -> Published:
+def _later(before: float) -> float:
+    """Now, in seconds since 1970; after `before` also where the clock was put back."""
+    return max(time.time(), before + 0.001)
+
+
+def _published(
+    place: Place, own: RegionSettings, listening: Listening, workspace: Workspace, before: float = 0.0
+) -> Published:
+    """Decides, and publishes what is later than what was published `before`."""
     listed = approvals.in_force(place, own)
     labels = frozenset(word for version in listed.versions for word in version.label.categories)
     codes = (*own_jurisdictions(own), *own.serving.hosts)
     homes = {party.location for party in own.parties.peers.values()}
     parts = {code: with_parts([code], others=homes)[1:] for code in codes}
-    served = hosting(serving_gate(place, own), own, categories_of_stores(place.folder) | labels, parts)
+    categories = categories_of_stores(place.folder) | labels
+    served = hosting(serving_gate(place, own), own, categories, parts)
     if not served.own:
         raise CrossingRefused(f"region {own.region} may serve nobody: {'; '.join(served.refused.values())}")
     take_issuers(place.folder, own)
-    endpoint = replace(_endpoint(place, own, served, listening, workspace), approved_counter=listed.counter)
+    endpoint = replace(
+        _endpoint(place, own, served, listening, workspace),
+        approved_counter=listed.counter,
+        categories=tuple(sorted(categories)),
+        published_at=_later(before),
+    )
     publish(endpoint, place.ledger.sign)
     return Published(endpoint, served, listed)
 

@@ -6,6 +6,8 @@ Every day, and within seconds of a change of the region's settings, its document
 decides again whose requests are taken and publishes the endpoint anew. A jurisdiction whose permission lapsed is served
 no more, and it is said. Where it cannot decide (settings that were edited, a ledger that is full) it says so and tries
 again; the endpoint goes on as it was published, and closes when that is two days old (`EndpointPlace.valid_until`).
+It closes at once where the border permits nobody's requests any more. What somebody else puts in the place of what was
+published is written over.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_pyt
 from fedsov.runtimes.deployment.supervision.parties import ENVIRONMENT
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.runtimes.deployment.supervision.supervisor import Service
-from fedsov.runtimes.serving.place import EndpointPlace
+from fedsov.runtimes.serving.place import EndpointPlace, read_place
 from fedsov.storage.private_files import keep_private
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace, ledger_of
@@ -53,15 +55,16 @@ class Upkeep:
         self._lines, self._stop = lines, stop
         self._watched: list[Path] = []
         self._refused: Mapping[str, str] = {}
+        self._last: EndpointPlace | None = None
 
     def serve(self, health: Any) -> None:
-        """Looks, and publishes; what was published when it began is not published again."""
-        done = self._state()
+        """Publishes, and publishes again what changed."""
+        done: State | None = None
         while not self._stop.is_set():
             health.beat()
             now = self._state()
             wait = SECONDS
-            if now != done:
+            if now != done or not self._is_as_written():
                 done, wait = (now, SECONDS) if self.publish(health) else (done, AGAIN)
             self._stop.wait(wait)
 
@@ -71,15 +74,23 @@ class Upkeep:
             with closing(Ledger(ledger_of(self._folder), self._name)) as ledger:
                 own = read_settings(self._folder, ledger)
                 self._watched = watched_files(own)
-                published = published_again(Place(self._folder, ledger), own)
+                published = published_again(Place(self._folder, ledger), own, self._last)
         except FedsovError as error:
             health.tell(waits_for=f"its hosts to be decided: {error}")
             self._lines.warning("hosting", f"whom it serves could not be decided again: {error}")
             return False
         health.tell(waits_for="", connected=True)
         if published is not None:
+            self._last = published.place
             self._say(published)
         return True
+
+    def _is_as_written(self) -> bool:
+        """Whether what was published last is what lies there."""
+        try:
+            return self._last is None or read_place(self._last.path, self._last.region_key) == self._last
+        except FedsovError:
+            return False
 
     def _say(self, published: Published) -> None:
         hosting = published.hosting
@@ -119,9 +130,7 @@ def main() -> None:
     write_python_logging(lines)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    upkeep = Upkeep(root, name, lines, stop)
-    upkeep.publish(health)
-    upkeep.serve(health)
+    Upkeep(root, name, lines, stop).serve(health)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,10 @@ def _taken(beside: Path, own: RegionSettings) -> bytes:
     )
 
 
+_ENDPOINTS_OWN = ("issuers.yaml", "endpoint.json", "approved.json", "tls.crt", "tls.key", "models", "requests")
+"""What lies in the endpoint's folder, where a file of keys is put beside it."""
+
+
 def _key_files(content: bytes, path: Path) -> dict[str, Path]:
     """The files of keys that lie beside a table, by the name that it gives them. Raises ConfigurationError."""
     files = {}
@@ -89,7 +93,7 @@ def _key_files(content: bytes, path: Path) -> dict[str, Path]:
         if issuer.has_url or not keys.is_relative_to(path.parent):
             continue
         name = keys.relative_to(path.parent)
-        if len(name.parts) != 1 or name.name in (path.name, "issuers.yaml") or ".." in name.parts:
+        if len(name.parts) != 1 or name.name in (path.name, *_ENDPOINTS_OWN) or ".." in name.parts:
             raise ConfigurationError(f"{path}: {issuer.issuer}: name {keys} by its whole path, outside this folder")
         files[name.name] = keys
     return files

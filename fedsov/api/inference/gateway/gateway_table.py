@@ -14,6 +14,7 @@ before its body is read, though it did travel.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.region.serving.hosting import GATEWAY, MANY
 from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.place import EndpointPlace, read_place
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
@@ -182,16 +184,27 @@ def _crossing(written: TableFile, region: Upstream, code: str, today: date) -> C
 
 def _of_workspace(root: Path, listen: HostPort | None) -> GatewaySource:
     workspace = Workspace(root)
-    places = [place for name in workspace.region_names() if (place := _place(workspace.region(name), name))]
+    known = [place for name in workspace.region_names() if (place := _place(workspace.region(name), name))]
+    now = time.time()
+    places = [place for place in known if not 0.0 < place.valid_until < now]
     if not places:
         raise ConfigurationError(
-            f"no region of {root} has an endpoint yet; `fedsov up --serve` starts them, or --table FILE names regions"
+            f"no region of {root} has an endpoint for which it is decided whose requests may come; `fedsov up --serve` "
+            "starts them, or --table FILE names regions"
         )
     upstreams = {place.region: _upstream(place) for place in places}
-    routing, issuers = _routing(upstreams.values()), _shared_issuers(places)
-    table = GatewayTable(listen=listen or LISTEN, issuers=issuers, regions=upstreams, routing=routing)
-    files = [path for place in places for path in (place.path, place.serving.issuers)]
-    return GatewaySource(table, {}, (*files, *_key_files(table.issuers)))
+    # a part of a country that its region does not name is one that the region's gate refused, by that part's own law
+    routing = RoutingTable(
+        tuple(ServingRegion(place.region, frozenset(place.jurisdictions), frozenset(place.hosts)) for place in places)
+    )
+    table = GatewayTable(listen=listen or LISTEN, issuers=_shared_issuers(places), regions=upstreams, routing=routing)
+    files = [path for place in known for path in (place.path, place.serving.issuers)]
+    left_out = {
+        f"{', '.join(place.jurisdictions[:1])} by {place.region}": "Nobody decided since whose requests may come there."
+        for place in known
+        if place not in places
+    }
+    return GatewaySource(table, left_out, (*files, *_key_files(table.issuers)))
 
 
 def _place(folder: Path, name: str) -> EndpointPlace | None:
@@ -216,6 +229,12 @@ def _upstream(place: EndpointPlace) -> Upstream:
 def _shared_issuers(places: list[EndpointPlace]) -> IssuerTable:
     """The table that all regions believe. Raises ConfigurationError where there is none, or they differ."""
     tables = {place.region: _content(place.serving.issuers) for place in places}
+    for place in places:
+        if sha256_hex(tables[place.region]) != place.issuers_sha256:
+            raise ConfigurationError(
+                f"{place.serving.issuers} is not the table that the settings of {place.region} took; run: "
+                f"fedsov region set {place.region} serving.issuers=FILE"
+            )
     if len(set(tables.values())) > 1:
         raise ConfigurationError(
             f"the regions {', '.join(tables)} believe different tables of issuers; name one with --table FILE"

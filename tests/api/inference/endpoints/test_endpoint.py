@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fedsov.api.inference.endpoints import endpoint_upkeep
 from fedsov.api.inference.endpoints.endpoint import (
     Listening,
     check_free,
@@ -173,6 +174,53 @@ def test_upkeep_publishes_what_changed_within_seconds_and_says_what_it_cannot(wo
     finally:
         stop.set()
         serving.join()
+
+
+def test_upkeep_writes_over_what_somebody_else_put_there_and_tries_again_what_failed_at_first(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_upkeep, "AGAIN", 0.1)
+    set_settings(workspace.root, ["DE"], ["serving.hosts=[FR]"])
+    publish_endpoint(workspace.root, "DE", PLAIN)
+    path = ServingFolder(workspace.region("DE")).root / "endpoint.json"
+    old = path.read_bytes()
+    set_settings(workspace.root, ["DE"], ["serving.hosts=[]"])
+    settings = workspace.region("DE") / "region.yaml"
+    content = settings.read_bytes()
+    settings.write_bytes(content + b"# edited\n")
+    stop, health = threading.Event(), Health()
+    serving = threading.Thread(
+        target=Upkeep(workspace.root, "DE", LogLines("DE (hosting)"), stop).serve, args=(health,)
+    )
+    serving.start()
+    try:
+        _until(lambda: "region.yaml" in health.state.waits_for)
+        settings.write_bytes(content)
+        _until(lambda: b'"FR"' not in path.read_bytes())
+        path.write_bytes(old)
+        _until(lambda: b'"FR"' not in path.read_bytes())
+        path.unlink()
+        _until(path.exists)
+    finally:
+        stop.set()
+        serving.join()
+
+
+def test_an_endpoint_for_which_the_border_permits_nobody_any_more_is_closed_at_once(workspace: Workspace) -> None:
+    set_settings(workspace.root, ["DE"], ["serving.hosts=[FR]"])
+    before = publish_endpoint(workspace.root, "DE", PLAIN).place
+    rules = workspace.root / "rules.yaml"
+    rules.write_text(
+        "rules:\n- {id: own.closed, effect: forbid, when: [[kind, eq, records]], reason: Closed., cite: our own}\n"
+    )
+    set_settings(workspace.root, ["DE"], [f"law.rules={rules}"])
+    folder = workspace.region("DE")
+    with closing(Ledger(ledger_of(folder), "DE")) as ledger:
+        with pytest.raises(CrossingRefused, match="may serve nobody"):
+            published_again(Place(folder, ledger), read_settings(folder, ledger))
+        after = read_place(ServingFolder(folder).root / "endpoint.json", ledger.key)
+    assert after.hosts == () and after.valid_until <= time.time() < before.valid_until
+    assert after.published_at > before.published_at
 
 
 def _until(holds: object) -> None:

@@ -87,6 +87,16 @@ def test_a_file_of_keys_that_lies_beside_the_table_is_taken_with_it(root: Path, 
     assert "[1]" in (beside.root / "jwks.json").read_text()
 
 
+@pytest.mark.parametrize("name", ["endpoint.json", "approved.json", "tls.key"])
+def test_a_file_of_keys_takes_no_place_of_the_endpoint_s_own(root: Path, tmp_path: Path, name: str) -> None:
+    table = tmp_path / "issuers.yaml"
+    table.write_text(ISSUERS.replace("https://idp.example/jwks.json", name))
+    (tmp_path / name).write_text('{"keys": []}')
+    with pytest.raises(ConfigurationError, match="by its whole path, outside this folder"):
+        set_settings(root, ["DE"], [f"serving.issuers={table}"])
+    assert not (ServingFolder(Workspace(root).region("DE")).root / name).exists()
+
+
 @pytest.mark.parametrize(
     ("word", "match"),
     [

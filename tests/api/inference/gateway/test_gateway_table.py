@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from fedsov.api.inference.codes import with_parts
 from fedsov.api.inference.gateway.gateway_table import issuer_keys, read_gateway
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.inference.routing import NoRegion, Routed, route
 from fedsov.ledger.ledger import Ledger
 from fedsov.runtimes.serving.place import EndpointPlace, publish
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.workspace import ledger_of
 from tests.inference.token_attacks import ISSUER, TokenWorld
 from tests.world import ROOT
@@ -132,7 +134,8 @@ def endpoint(root: Path, name: str, issuers: str, **changes) -> EndpointPlace:
     folder.mkdir(parents=True)
     with closing(Ledger(ledger_of(folder), name)) as ledger:
         ledger.append({"act": "test"})
-        usual = {"jurisdictions": (name,), "port": 9001, "is_tls": True}
+        usual = {"jurisdictions": with_parts([name], ()), "port": 9001, "is_tls": True}
+        usual["issuers_sha256"] = sha256_hex(issuers.encode())
         place = EndpointPlace(region=name, folder=folder, region_key=ledger.key, hub_key="0" * 64, **(usual | changes))
         publish(place, ledger.sign)
     place.serving.issuers.write_text(issuers)
@@ -158,6 +161,24 @@ def test_regions_that_believe_different_issuers_need_a_table(folder, tokens):
     endpoint(folder, "DE", tokens.issuers(str(folder / "jwks.json")))
     endpoint(folder, "US", tokens.issuers(str(folder / "other.json")))
     with pytest.raises(ConfigurationError, match="different tables of issuers"):
+        read_gateway(folder, None, TODAY)
+
+
+def test_a_part_that_its_region_s_gate_refused_is_not_routed_there_and_a_decision_that_lapsed_routes_nobody(
+    folder, tokens
+):
+    issuers = tokens.issuers(str(folder / "jwks.json"))
+    endpoint(folder, "DE", issuers, jurisdictions=("DE", "DE-BE"))
+    us = endpoint(folder, "US", issuers, valid_until=1.0)
+    source = read_gateway(folder, None, TODAY)
+    assert [region_of(source, code) for code in ("DE", "DE-BE", "DE-BY", "US")] == ["DE", "DE", 451, 451]
+    assert us.path in source.files and any("by US. Nobody decided" in line for line in source.lines())
+
+
+def test_a_table_of_issuers_that_the_settings_did_not_take_is_not_believed_by_a_gateway(folder, tokens):
+    place = endpoint(folder, "DE", tokens.issuers(str(folder / "jwks.json")))
+    place.serving.issuers.write_text(tokens.issuers(str(folder / "other.json")))
+    with pytest.raises(ConfigurationError, match="is not the table that the settings of DE took"):
         read_gateway(folder, None, TODAY)
 
 
