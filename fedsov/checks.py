@@ -175,6 +175,8 @@ def text_or_none(name: str, value: Any, called: str = "text", *, truth: bool = F
 
 def texts(name: str, value: Any, *, truth: bool = False) -> tuple[str, ...]:
     """The texts of a list, each as `text`. Raises ConfigurationError for what is no list, or a part that is no text."""
+    if isinstance(value, str) and value.isalnum():
+        raise refused(name, "a list as [A, B]", value, f"; write [{value}]")
     parts = instance(name, value, list | tuple, "a list as [A, B]")
     return tuple(text(f"{name}[{place}]", part, truth=truth) for place, part in enumerate(parts))
 

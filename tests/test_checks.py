@@ -158,7 +158,7 @@ def test_text_is_what_yaml_makes_of_it() -> None:
         (lambda: text("column", math.nan), "column must be text, got nan"),
         (lambda: text("column", 10**9999), "column must be text, got an int of thousands of digits"),
         (lambda: text_or_none("column", ["a"]), "column must be text, or null, got ['a']"),
-        (lambda: texts("drop", "ab"), "drop must be a list as [A, B], got 'ab'"),
+        (lambda: texts("drop", "ab"), "drop must be a list as [A, B], got 'ab'; write [ab]"),
         (lambda: texts("drop", {"a": 1}), "drop must be a list as [A, B], got {'a': 1}"),
         (lambda: texts("drop", ["a", None]), "drop[1] must be text, got None"),
         (lambda: text_mapping("aliases", {"a": []}), "aliases.a must be text, got []"),

@@ -279,7 +279,7 @@ def _regions(workspace: Workspace, named: Sequence[str]) -> list[str]:
     known = [name for name in workspace.region_names() if (workspace.region(name) / FILE).exists()]
     for name in named:
         if name not in known:
-            raise ConfigurationError(unknown("region with settings", name, known))
+            raise ConfigurationError(unknown("region", name, known))
     return list(named) or known
 
 

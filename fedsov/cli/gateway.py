@@ -131,7 +131,7 @@ def check(arguments: CheckGatewayArguments) -> None:
     for route in checked.routes:
         codes = [code for code in route["codes"] if "-" not in code or code.partition("-")[0] not in route["codes"]]
         parts = len(route["codes"]) - len(codes)
-        beside = f" and {counted(parts, 'part')} of them" if parts else ""
+        beside = f" with {counted(parts, 'part')}" if parts else ""
         print_line(f"{', '.join(codes)}{beside}: {', then '.join(route['regions'])}")
     for line in checked.source.lines():
         print_line(line)

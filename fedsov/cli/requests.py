@@ -113,7 +113,7 @@ def show(arguments: RequestsShowArguments) -> None:
     for read in lines:
         _print_line(read, with_content=arguments.bodies)
     if not lines:
-        print_line("no line of the log is so")
+        print_line("no line matches")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

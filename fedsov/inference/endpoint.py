@@ -333,7 +333,7 @@ class Endpoint:
         method, closes = scope["method"], may_be_endless(scope["headers"], state.limits.body)
         page = self._own_page(scope, state) if asked is None else asked
         if page is None:
-            why = "nothing is here: POST /v1/models/NAME/predict predicts, /openapi.json tells more"
+            why = "no page or model has this path; /openapi.json lists the models that this endpoint serves"
             raise RequestRefused(404, why, closes=closes)
         if isinstance(page, PredictPath) or method not in ("GET", "HEAD"):
             allowed = "POST" if isinstance(page, PredictPath) else "GET, HEAD"

@@ -284,7 +284,7 @@ def test_a_home_without_the_hub_gives_the_alias_and_says_that_no_list_was_change
     [
         (VersionApproval("people-de", 9, why="x"), "people-de has no version 9; it has 1"),
         (VersionApproval("others", 1, why="x"), "no registered model 'others'; there are people-de"),
-        (VersionApproval("people-de", 1, why="x", regions=("FR",)), "unknown region with settings 'FR'"),
+        (VersionApproval("people-de", 1, why="x", regions=("FR",)), "unknown region 'FR'"),
     ],
 )
 def test_what_there_is_not_is_named_with_what_there_is(

@@ -55,7 +55,7 @@ def test_lines_are_shown_without_what_was_asked_and_with_it_for_a_purpose(where:
     out = call("requests", "show", "DE", "--last", "2", *where).out.splitlines()
     assert out[1] == "2027-01-15T08:00:02.000+00:00  r-2  DE · personal  people-de  1  champion" and len(out) == 2
     assert "41.5" not in call("requests", "show", "DE", "--json", *where).out
-    assert call("requests", "show", "DE", "--model", "other", *where).out == "no line of the log is so\n"
+    assert call("requests", "show", "DE", "--model", "other", *where).out == "no line matches\n"
     assert "requests show needs --purpose" in call("requests", "show", "DE", "--bodies", *where).line
     whole = call("requests", "show", "DE", "--bodies", "--purpose", "inference", "--last", "1", *where).out
     assert 'p2: {"rows": [{"income": 41.5}]} -> {"predictions": [0.25]' in whole

@@ -37,7 +37,7 @@ def checked_code(code: str) -> str:
     is_known = meant == code and CODE.fullmatch(code) and (not dash or code in _parts().get(country, ()))
     if not is_known:
         guess = f"; did you mean {meant}?" if meant and meant != code and "-" not in meant else ""
-        raise ConfigurationError(f"{code!r} is no ISO 3166 code that is known, such as DE or US-OH{guess}")
+        raise ConfigurationError(f"{code!r} is not a known ISO 3166 code, such as DE or US-OH{guess}")
     return code
 
 

@@ -155,12 +155,14 @@ def predict(
         raise InputError(f"{rows} does not exist; give a file of rows: CSV, Parquet, JSON lines, Arrow IPC or Excel")
     if out.resolve() == rows.resolve():
         raise ConfigurationError(f"--out {out} is the file of rows itself; name another")
+    progress = progress or (lambda line: None)
+    progress(f"predict: loads {model} in region {region}")
     chosen = found_for(root, region, model)
     saved, parameters = brought(root, region, chosen)
     own, codes, folder = _admitted(root, region, saved)
     asked = _asked(own, saved, rows, codes, asking)
     with tempfile.TemporaryFile(dir=folder) as file, opened(asked) as source, _bench(saved, root) as bench:
-        work = _Answering(saved, parameters, bench, asking.unseen, progress or (lambda line: None))
+        work = _Answering(saved, parameters, bench, asking.unseen, progress)
         work.through(source, PredictionFile(file, out.suffix, saved.signature.words))
         done = _predicted(region, chosen.owner, out, work, source, _digest(file))
         _record(root, done, saved, source, by=asking.by or user())
@@ -232,7 +234,7 @@ class _Answering:
                 self._progress(f"predict: {self.rows:,} rows so far")
                 last_line = time.monotonic()
         if not self.rows:
-            raise InputError("the file has a header but no rows; give one with rows")
+            raise InputError("the file of rows has a header but no rows; give a file with rows")
         if self._unseen == "refuse" and self.unseen:
             raise self._refused()
         into.close(about(self.saved, self.saved.label | self.label, self.rows))

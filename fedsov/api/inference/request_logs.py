@@ -106,6 +106,8 @@ def verify(root: Path, name: str, *, folder: Path | None = None, with_key: bool 
     Raises LedgerBroken, KeyUnavailable; ConfigurationError where there is no such region or log.
     """
     names_of(root, name, every=False)
+    if folder is not None and not folder.is_dir():
+        raise ConfigurationError(f"--folder {folder} does not exist; name the folder of a copy of the log of {name}")
     home = Workspace(root).region(name)
     noted = NotedHeads()
     if is_there(ledger_of(home)):
@@ -114,9 +116,8 @@ def verify(root: Path, name: str, *, folder: Path | None = None, with_key: bool 
             noted = noted_heads(ledger)
     log = folder or ServingFolder(home).requests
     if not (log / SECRETS).exists() and not noted.heads:
-        raise ConfigurationError(
-            f"{name} has no log of requests at {log}; its endpoint begins one with its first answer"
-        )
+        way = "its endpoint begins one with its first answer" if folder is None else "name the folder of the copy"
+        raise ConfigurationError(f"{name} has no log of requests at {log}; {way}")
     secrets = LogSecrets.open(log, open_keys(KeySettings(name, home)), makes=False) if with_key else None
     return verified_log(log, noted, secrets)
 

@@ -77,7 +77,7 @@ class BodyReader:
                 return self.of_columns(columns_of(body, self.most_rows))
         except ColumnRefused as refused:
             raise BodyRefused(422, str(refused), refused.column) from None
-        raise BodyRefused(415, f"send {JSON}, {ARROW} or {FLOAT32}")
+        raise BodyRefused(415, f"Content-Type must be {JSON}, {ARROW} or {FLOAT32}")
 
     def of_columns(self, columns: Mapping[str, Any]) -> np.ndarray:
         """The inputs of columns by name. Raises ColumnRefused, BodyRefused."""
@@ -254,7 +254,7 @@ class BodyReader:
         for name in names:
             if name not in self._known:
                 raise BodyRefused(
-                    422, f"column {_shown(name)} is none that the model asks for: {', '.join(self.names)}", name
+                    422, f"the model does not read column {_shown(name)}; it asks for {', '.join(self.names)}", name
                 )
 
     def _nearest(self, width: int) -> str:
@@ -288,7 +288,7 @@ def exact_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: _NoNumber(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise BodyRefused(400, "the body is no JSON that can be read; check it, and its nesting") from None
+        raise BodyRefused(400, "the body is not valid JSON, or is nested too deeply") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -154,8 +154,8 @@ class _ChainCheck:
         if self._unnoted:
             batches = counted(self._unnoted, "batch", "batches")
             self.remarks.append(
-                f"worker {self.worker}: not noted in the ledger yet: the last {batches}; nobody could tell if more had "
-                "stood behind"
+                f"worker {self.worker}: not noted in the ledger yet: the last {batches}; whether later ones were "
+                "removed cannot be told"
             )
 
     def _segment(self, name: SegmentName, path: Path, *, is_newest: bool) -> None:
@@ -179,7 +179,7 @@ class _ChainCheck:
             last = batch.number
             self._batch(name, batch, cipher)
             if heads.pop(last, self._head) != self._head:
-                self._fault(f"{name}, batch {last}: it is another than the ledger notes; {MEND}")
+                self._fault(f"{name}, batch {last}: it differs from what the ledger notes; {MEND}")
         if lost := [number for number in heads if number > last]:
             self._fault(
                 f"{name}: it ends after batch {last}, and the ledger notes {max(lost)} batches; the rest was cut off "

@@ -127,7 +127,7 @@ class TokenCheck:
 
     def _check_times(self, remembered: _Remembered, now: float) -> None:
         if now >= remembered.claims.expires + self.table.leeway:
-            raise TokenRefused(401, "the token has expired")
+            raise TokenRefused(401, "the token has expired; get a new one")
         if now < remembered.begins - self.table.leeway:
             raise TokenRefused(401, "the token is not valid yet")
         if now < remembered.latest - self.table.leeway:
@@ -136,7 +136,7 @@ class TokenCheck:
     def _examine(self, token: bytes, keys: Mapping[str, KeySet]) -> _Remembered:
         """Everything but the time of day. The key that the token names must be its issuer's before it is used."""
         if not _FORM.fullmatch(token):
-            raise TokenRefused(401, "the token is no signed JSON web token")
+            raise TokenRefused(401, "the token is not a signed JSON Web Token")
         head, unproven = (_part(word) for word in token.split(b".")[:2])
         name = unproven.get("iss")
         issuer = self._issuers.get(name) if isinstance(name, str) else None
@@ -158,7 +158,13 @@ def bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The token of a request. Raises TokenRefused where it has no Authorization header, several, or another scheme."""
     values = [value for name, value in headers if name == b"authorization" or name.lower() == b"authorization"]
     if len(values) != 1:
-        raise TokenRefused(*((401, "the request has no token") if not values else (400, "two Authorization headers")))
+        raise TokenRefused(
+            *(
+                (401, "the request has no token; send `Authorization: Bearer TOKEN`")
+                if not values
+                else (400, "two Authorization headers")
+            )
+        )
     value = values[0]
     token = value[7:] if value[:7] == b"Bearer " else _of_scheme(value)
     if len(token) > LONGEST:
@@ -186,7 +192,7 @@ def _part(word: bytes) -> dict[str, Any]:
     try:
         return _object(urlsafe_b64decode(word + b"=" * (-len(word) % 4)))
     except ValueError:
-        raise TokenRefused(401, "the token is no signed JSON web token") from None
+        raise TokenRefused(401, "the token is not a signed JSON Web Token") from None
 
 
 def _object(content: bytes) -> dict[str, Any]:

@@ -53,7 +53,10 @@ class ModelVersion:
 
     def line(self) -> str:
         """In words."""
-        return f"{self.model} of run {self.run}: {self.part} rows of {self.dataset}, by {self.basis}"
+        called = f"{self.model} of run {self.run}"
+        if self.part == UNKNOWN:
+            return f"{called}: whether it learned from the subject's rows of {self.dataset} is not known: {self.basis}"
+        return f"{called}: {self.part} rows of {self.dataset}, by {self.basis}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,8 @@ def _stored_then(began: str, record: Mapping[str, Any], subject: Traced) -> tupl
     """Of a run without answers about people: part and basis, by what the stored rows and the job's seed tell."""
     since = subject.ingested()
     if not began or not since or began[:10] < since:
-        basis = f"the run is of {began[:10] or 'an unknown day'}; the rows stored now are of {since or '?'}"
-        return UNKNOWN, f"{basis}; what it learned from is not known"
+        stored = f"the subject's rows stored now are of {since}" if since else "no row of the subject is stored now"
+        return UNKNOWN, f"the run is of {began[:10] or 'an unknown day'}, and {stored}"
     seed = record.get("params", {}).get("seed")
     part = UNKNOWN if seed is None else _part(str(subject.fold), seed_key(int(seed)))
     return part, f"the rows stored now are of {since}, before the run, and its seed divides example rows"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedsov.border.law.bundle_loader import load_atlas
-from fedsov.errors import InputError, counted
+from fedsov.errors import InputError, counted, nearest
 from fedsov.jurisdiction import Atlas
 from fedsov.label import Label, join
 from fedsov.model.packaging.encoder import ColumnRefused, InputColumn
@@ -116,8 +116,10 @@ class AskedFile:
         asks = ", ".join(column.name for column in asked.columns)
         for column in asked.columns:
             if column.name not in names:
+                alike = nearest(column.name, {*names} - {column.name for column in asked.columns}, alike=0.7)
+                meant = f"; rename {alike[0]!r} if that is meant" if alike else ""
                 raise ColumnRefused(
-                    column.name, f"{asked.path} has no column {column.name!r}; the model asks for {asks}"
+                    column.name, f"{asked.path} has no column {column.name!r}{meant}; the model asks for {asks}"
                 )
         for name in asked.keep:
             if name not in names:

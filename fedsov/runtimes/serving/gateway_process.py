@@ -200,7 +200,9 @@ def _listener(table: GatewayTable) -> socket.socket:
         listener.bind((table.listen.bare_host, table.listen.port))
     except OSError as problem:
         listener.close()
-        raise ConfigurationError(f"the gateway cannot listen at {table.listen}: {problem.strerror}") from None
+        raise ConfigurationError(
+            f"the gateway cannot listen at {table.listen}: {problem.strerror}; --listen HOST:PORT takes another address"
+        ) from None
     listener.setblocking(False)
     return listener
 

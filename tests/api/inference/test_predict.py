@@ -182,7 +182,10 @@ def test_a_level_that_nobody_had_is_refused_with_its_rows_in_the_whole_file_or_a
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["income,warb", "1,A"], "has no column 'ward'; the model asks for income, ward"),
+        (
+            ["income,warb", "1,A"],
+            "has no column 'ward'; rename 'warb' if that is meant; the model asks for income, ward",
+        ),
         (["income,ward", "many,A"], "column 'income' is no number in row 1; the model takes numbers there"),
         (["income,ward", "1,A", "2,A", "x1,A"], "column 'income' is no number in row 3"),
         (["income,ward"], "a header but no rows"),

@@ -123,7 +123,7 @@ def test_a_log_that_somebody_without_the_key_wrote_anew_is_found_by_its_batches_
         path.unlink()
     shutil.copy(next(iter(segments_in(forged.requests).values())), world.requests)
     assert "it was not written with the log's key" in checked(world, with_ledger=False).faults[0]
-    assert "it is another than the ledger notes" in " ".join(checked(world, with_key=False).faults)
+    assert "it differs from what the ledger notes" in " ".join(checked(world, with_key=False).faults)
 
 
 def test_a_persons_key_that_was_deleted_without_an_erasure_is_a_fault(world: World) -> None:

@@ -62,7 +62,10 @@ def in_force(place: Place, own: RegionSettings) -> ApprovedList:
     try:
         content = noted_content(path, noted["sha256"], largest=LARGEST)
     except (OSError, TooLarge) as problem:
-        raise ApprovalRefused(f"{path} cannot be read ({problem}), and the ledger noted it; {_ANEW}") from None
+        why = getattr(problem, "strerror", None) or problem
+        raise ApprovalRefused(
+            f"{path}, which the ledger of {own.region} notes, cannot be read: {why}; restore your copy, or {_ANEW}"
+        ) from None
     if sha256_hex(content) != noted["sha256"]:
         raise ApprovalRefused(
             f"{path} is not list number {noted['counter']}, which the ledger of {own.region} noted last: it was edited "

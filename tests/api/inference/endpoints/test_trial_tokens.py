@@ -68,7 +68,9 @@ def test_the_command_prints_a_token_or_says_what_is_wrong(tmp_path):
     answer = call("token", "--jurisdiction", "DE", "--trial", "--json", "--workspace", tmp_path).json
     assert answer["trial"] is True and answer["token"].count(".") == 2
     assert "did you mean GB?" in call("token", "--jurisdiction", "GBR", "--trial", "--workspace", tmp_path).line
-    assert "no ISO 3166 code" in call("token", "--jurisdiction", "pt-BR", "--trial", "--workspace", tmp_path).line
+    assert (
+        "not a known ISO 3166 code" in call("token", "--jurisdiction", "pt-BR", "--trial", "--workspace", tmp_path).line
+    )
     assert "add --trial" in call("token", "--jurisdiction", "DE", "--workspace", tmp_path).line
     words = ("token", "--jurisdiction", "DE", "--trial", "--lifetime", "9999", "--workspace", tmp_path)
     assert "1 to 3600" in call(*words).line

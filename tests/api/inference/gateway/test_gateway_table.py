@@ -102,7 +102,7 @@ def test_every_file_that_it_was_read_from_is_named(folder):
     [
         ("location: DE, entity: Example AG", "location: DE", "between whom"),
         ("location: US-OH", "distance: 1", "location is not set"),
-        ("jurisdictions: [US-OH]", "jurisdictions: [US-ZZ]", "no ISO 3166 code"),
+        ("jurisdictions: [US-OH]", "jurisdictions: [US-ZZ]", "not a known ISO 3166 code"),
         ("jurisdictions: [US-OH]", "jurisdictions: []", "at least one code"),
         ('"http://127.0.0.1:9003"', '"https://oh.example"', "ca is not set"),
         ('"http://127.0.0.1:9003"', '"http://oh.example/v1"', "without a path"),
