@@ -86,5 +86,7 @@ def test_a_region_without_an_endpoint_has_no_log_and_nothing_to_send(
     there = ("--workspace", other.place / "w")
     assert "has no log of requests" in call("requests", "show", "DE", *there).line
     assert "is missing, and the ledger notes it" in call("requests", "verify", "DE", "--without-key", *there).out
+    nowhere = call("requests", "verify", "DE", "--folder", tmp_path / "nowhere", *there)
+    assert "nowhere does not exist; name the folder of a copy" in nowhere.line
     assert call("requests", "send-home", "DE", *where).out.startswith("region DE has no request of another region's")
     assert "cannot read the parcel" in call("requests", "receive", "DE", "--parcel", tmp_path / "none", *where).line
