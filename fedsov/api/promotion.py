@@ -17,7 +17,7 @@ This is for a workspace that holds the hub and its regions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,7 +49,6 @@ from fedsov.inference.approved import CHAMPION, ApprovedList, ApprovedVersion
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.model.packaging.signature import WEIGHTS
 from fedsov.region.admission import Place
-from fedsov.region.serving.hosting import own_jurisdictions
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, check_ledger, read_settings
 from fedsov.runtimes.registry_connection import open_registry
@@ -136,19 +135,59 @@ def withdraw(root: Path, approval: VersionApproval) -> list[str]:
 
     Raises ConfigurationError where no such list has it; ApprovalRefused, LedgerBroken.
     """
-    workspace, names = _verified(root), []
-    approval = replace(approval, by=approval.by or user())
+    names = _withdrawn(_verified(root), approval, lambda own, version: True)
+    if not names:
+        raise ConfigurationError(f"{approval.model} {approval.version} is approved in no region of {root}")
+    return names
+
+
+def withdraw_failed(root: Path, approval: VersionApproval, verdict: VersionVerdict) -> list[str]:
+    """Takes a version whose attack test failed off the lists of regions outside its label's origins; says so in lines.
+
+    Does nothing for another verdict. Raises ApprovalRefused, LedgerBroken.
+    """
+    if verdict.word != "fail":
+        return []
+    workspace, called = _verified(root), f"{approval.model} {approval.version}"
+    if not is_there(ledger_of(workspace.hub)):
+        way = f"where the hub is: `fedsov promote {called} --withdraw`"
+        return [f"{called} {verdict.in_words}; regions elsewhere go on serving it until it is withdrawn {way}"]
+
+    def is_blocked(own: RegionSettings, version: ApprovedVersion) -> bool:
+        try:
+            verdicts.check_region(
+                own.region, _place(own), version.label, verdict, is_own=version.registry == own.region
+            )
+        except CrossingRefused:
+            return True
+        return False
+
+    names = _withdrawn(workspace, approval, is_blocked)
+    return [f"{called} is withdrawn from {name}, outside its origins: it {verdict.in_words}" for name in names]
+
+
+def _withdrawn(
+    workspace: Workspace, approval: VersionApproval, is_meant: Callable[[RegionSettings, ApprovedVersion], bool]
+) -> list[str]:
+    """Takes a version off the lists of regions for which it is meant; their names."""
+    names, approval = [], replace(approval, by=approval.by or user())
     with hold_workspace(workspace), _hub_ledger(workspace) as hub:
         for name in _regions(workspace, approval.regions):
             with _region(workspace, name) as (place, own):
                 listed = approvals.in_force(place, own)
-                if any((each.model, each.version) == (approval.model, approval.version) for each in listed.versions):
+                own_versions = [
+                    each for each in listed.versions if (each.model, each.version) == (approval.model, approval.version)
+                ]
+                if any(is_meant(own, each) for each in own_versions):
                     less = listed.without(approval.model, approval.version, at=entry_time())
                     approvals.put(place, own, hub, less, _about("withdrawn", approval))
                     names.append(name)
-    if not names:
-        raise ConfigurationError(f"{approval.model} {approval.version} is approved in no region of {root}")
     return names
+
+
+def _place(own: RegionSettings) -> str:
+    """Where a region is; "" where it pinned nothing."""
+    return "" if own.parties.region is None else own.parties.region.location
 
 
 def _verified(root: Path) -> Workspace:
@@ -242,7 +281,7 @@ class _Outcome:
 def _approve_in(place: Place, own: RegionSettings, sender: Sender, choice: _Choice, done: _Outcome) -> None:
     """Decides, fetches, writes the files, and puts the version on a region's list."""
     model, approval, name = choice.model, choice.approval, own.region
-    verdicts.check_region(name, own_jurisdictions(own), model.saved.label, choice.verdict)
+    verdicts.check_region(name, _place(own), model.saved.label, choice.verdict, is_own=model.owner == name)
     approvals.check_hub(own, sender.hub)
     listed = _anew(place, own) if approval.anew else approvals.in_force(place, own)
     files = {**choice.files, WEIGHTS: sender.send(model, own)}

@@ -114,12 +114,14 @@ def attack(arguments: AttackArguments) -> None:
     audit shows no more than is claimed; `fail` where an estimate is above; else `undecided`: too few rows to tell. It
     is about these attacks on these rows: one that fails here proves nothing about another. The command that registers
     the report as evidence is printed, too. With --model and --version the verdict is recorded for that version, where
-    `promote` reads it; the settings must be those that it was trained with.
+    `promote` reads it; the settings must be those that it was trained with. One that fails is withdrawn from regions
+    outside its label's origins.
     """
     say = progress(arguments.quiet)
     say("starting: loading PyTorch and Hydra")
     from fedsov.api.attack import ATTACKS, check, examine, written
     from fedsov.api.inference.approval.version_tests import check_rows, record_test
+    from fedsov.api.promotion import VersionApproval, withdraw_failed
     from fedsov.api.region_settings import user
 
     attacks = ATTACKS if arguments.attacks is None else tuple(arguments.attacks)
@@ -133,16 +135,22 @@ def attack(arguments: AttackArguments) -> None:
     report = examine(settings, rows, attacks, size, progress=say)
     path = _path(arguments.out, region, settings)
     digest = written(report, path)
+    withdrawn = list[str]()
     if tested is not None:
-        record_test(settings, tested, report, digest, by=arguments.by or user())
+        by = arguments.by or user()
+        verdict = record_test(settings, tested, report, digest, by=by)
+        approval = VersionApproval(tested.model, tested.version, by=by, why="its attack test failed")
+        withdrawn = withdraw_failed(settings.workspace, approval, verdict)
     register = _register(report, rows, path)
     if arguments.json:
-        print_json({**report, "file": str(path), "sha256": digest, "register": register})
+        print_json({**report, "file": str(path), "sha256": digest, "register": register, "withdrawn": withdrawn})
         return
     _show(report)
     print_line(f"report: {path}, sha256 {digest}")
     if tested is not None:
         print_line(f"recorded for {tested.model} {tested.version}, in the registry and the ledger of {tested.owner}")
+    for line in withdrawn:
+        print_line(line)
     print_line(f"to register it: {register}" if register else "nothing to register: the test decided nothing")
 
 

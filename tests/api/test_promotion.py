@@ -13,7 +13,8 @@ import yaml
 
 from fedsov import registry
 from fedsov.api.inference.approval import approvals, verdicts
-from fedsov.api.promotion import VersionApproval, promote, withdraw
+from fedsov.api.promotion import VersionApproval, promote, withdraw, withdraw_failed
+from fedsov.api.region_settings import set_settings
 from fedsov.errors import ApprovalRefused, CheckpointDamaged, ConfigurationError, CrossingRefused
 from fedsov.inference.approved import ApprovedList
 from fedsov.inference.predictor import Predictor
@@ -163,6 +164,28 @@ def test_a_version_that_failed_serves_no_region_outside_its_origins_whatever_the
     assert "GB is outside DE" in promotion.refused["GB"]
     assert promotion.approved["DE"].verdict == "fail"
     assert ("model", "GB", "permit") not in crossings(workspace, "hub"), "it is not even sent"
+
+
+def test_what_a_region_may_serve_beside_does_not_bring_it_within_the_origins_of_a_version_that_failed(
+    workspace: Workspace,
+) -> None:
+    set_settings(workspace.root, ["GB"], ["serving.jurisdictions=[GB, DE]"])
+    register(workspace, "hub", "people")
+    _tested(workspace, "hub", "people", "fail")
+    assert "GB is outside DE" in promote(workspace.root, SHARED).refused["GB"]
+
+
+def test_a_test_that_fails_after_the_approval_takes_the_version_from_regions_outside_its_origins(
+    workspace: Workspace,
+) -> None:
+    register(workspace, "hub", "people")
+    assert [*promote(workspace.root, SHARED).approved] == ["DE", "GB"]
+    assert withdraw_failed(workspace.root, SHARED, verdicts.VersionVerdict("undecided")) == []
+    (line,) = withdraw_failed(workspace.root, SHARED, verdicts.VersionVerdict("fail", "ab", ("DE",)))
+    assert line == (
+        "people 1 is withdrawn from GB, outside its origins: it has the attack verdict fail (on rows of DE)"
+    )
+    assert _listed(workspace, "GB").versions == () and len(_listed(workspace, "DE").versions) == 1
 
 
 def test_the_worst_of_several_tests_counts_and_a_later_test_of_the_same_rows_replaces_one(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ parameters: it says how much such a training tells of its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,14 +83,21 @@ def check_reason(model: str, version: int, verdict: VersionVerdict, why: str) ->
         )
 
 
-def check_region(region: str, places: Iterable[str], label: Label, verdict: VersionVerdict) -> None:
+def check_region(region: str, place: str, label: Label, verdict: VersionVerdict, *, is_own: bool) -> None:
     """Raises CrossingRefused where a version that failed would serve a region outside its label's origins.
 
     Args:
-        places: the region's own jurisdictions.
+        place: where the region is, an ISO code; what it may serve beside does not count. "" for nowhere known.
+        is_own: whether the version came from the region's own registry, and so is at home.
     """
-    if verdict.word == "fail" and not label.origins.intersection(places):
+    if verdict.word == "fail" and not is_own and not any(_is_within(place, origin) for origin in label.origins):
         raise CrossingRefused(
             f"{region} is outside {'+'.join(sorted(label.origins)) or 'every origin'}, whose people the model is bound "
             f"by, and it {verdict.in_words}; {_TRAIN}"
         )
+
+
+def _is_within(place: str, origin: str) -> bool:
+    """Whether a place is an origin, a part of it, or the country that it is a part of."""
+    country = place.partition("-")[0]
+    return bool(place) and (origin in (place, country) or (place == country and origin.partition("-")[0] == country))

@@ -18,6 +18,7 @@ from typing import Any
 
 from fedsov.api.inference.approval import verdicts
 from fedsov.api.inference.approval.registered import HUB, Registered, registered
+from fedsov.api.inference.approval.verdicts import VersionVerdict
 from fedsov.config.hub_settings import training_job
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
@@ -74,8 +75,10 @@ def check_rows(tested: TestedVersion, label: Label) -> None:
         )
 
 
-def record_test(settings: Settings, tested: TestedVersion, report: Mapping[str, Any], digest: str, *, by: str) -> None:
-    """Notes the verdict in the ledger of whoever holds the registry, then as tags in it.
+def record_test(
+    settings: Settings, tested: TestedVersion, report: Mapping[str, Any], digest: str, *, by: str
+) -> VersionVerdict:
+    """Notes the verdict in the ledger of whoever holds the registry, then as tags in it; the version's verdict now.
 
     Args:
         digest: SHA-256 of the report's file.
@@ -98,6 +101,7 @@ def record_test(settings: Settings, tested: TestedVersion, report: Mapping[str, 
             worst = verdicts.verdict_of(ledger, tested.model, tested.version, tested.digest)
         for key, value in ((verdicts.NOTE, worst.word), (verdicts.REPORT_TAG, worst.report)):
             registry.tag(tested.folder, tested.model, tested.version, key, value)
+    return worst
 
 
 def _check_same_training(settings: Settings, known: Registered) -> None:

@@ -22,7 +22,7 @@ from fedsov.api.inference.approval import approvals
 from fedsov.api.inference.codes import with_parts
 from fedsov.api.inference.endpoints.serving_settings import take_issuers
 from fedsov.api.inference.endpoints.trial_certificate import make_certificate
-from fedsov.errors import ConfigurationError, CrossingRefused
+from fedsov.errors import ApprovalRefused, ConfigurationError, CrossingRefused
 from fedsov.inference.approved import ApprovedList
 from fedsov.inference.limits import RequestLimits
 from fedsov.keys.members import read_members
@@ -104,7 +104,7 @@ def publish_endpoint(root: Path, name: str, listening: Listening) -> Published:
         own = read_settings(folder, ledger)
         if listening.tls:
             _check_certificate(folder, name)
-        return _published(place, own, listening, Workspace(root))
+        return _published(place, own, listening, approvals.in_force(place, own))
 
 
 def published_again(place: Place, own: RegionSettings, last: EndpointPlace | None = None) -> Published | None:
@@ -113,19 +113,28 @@ def published_again(place: Place, own: RegionSettings, last: EndpointPlace | Non
     Args:
         last: what was published last, where whoever asks knows it: the file may be gone, or another may be there.
 
-    Raises as above. Where the border permits nobody's requests any more, the endpoint that runs is closed first.
+    Raises as above, where the border permits nobody's requests any more once the endpoint that runs is closed, and
+    where the approved list is refused once its hosts are decided anew.
     """
     path = ServingFolder(place.folder).root / "endpoint.json"
     if last is None and not path.exists():
         return None
     before = read_place(path, place.ledger.key) if last is None else last
     listening = Listening(host=before.host, port=before.port, zone_port=before.zone_port, tls=before.is_tls)
+    refusal: ApprovalRefused | None = None
     try:
-        return _published(place, own, listening, Workspace.around(place.folder), before.published_at)
+        listed = approvals.in_force(place, own)
+    except ApprovalRefused as error:  # whom it may serve is decided all the same
+        listed, refusal = ApprovedList(own.region, approvals.counter_of(place.ledger)), error
+    try:
+        published = _published(place, own, listening, listed, before)
     except CrossingRefused:
         now = time.time()
         publish(replace(before, hosts=(), valid_until=now, published_at=_later(before.published_at)), place.ledger.sign)
         raise
+    if refusal is not None:
+        raise refusal
+    return published
 
 
 def _later(before: float) -> float:
@@ -134,24 +143,25 @@ def _later(before: float) -> float:
 
 
 def _published(
-    place: Place, own: RegionSettings, listening: Listening, workspace: Workspace, before: float = 0.0
+    place: Place, own: RegionSettings, listening: Listening, listed: ApprovedList, before: EndpointPlace | None = None
 ) -> Published:
     """Decides, and publishes what is later than what was published `before`."""
-    listed = approvals.in_force(place, own)
     labels = frozenset(word for version in listed.versions for word in version.label.categories)
     codes = (*own_jurisdictions(own), *own.serving.hosts)
     homes = {party.location for party in own.parties.peers.values()}
     parts = {code: with_parts([code], others=homes)[1:] for code in codes}
     categories = categories_of_stores(place.folder) | labels
+    if before is not None and not listed.versions:
+        categories |= frozenset(before.categories)  # versions that were served may still be
     served = hosting(serving_gate(place, own), own, categories, parts)
     if not served.own:
         raise CrossingRefused(f"region {own.region} may serve nobody: {'; '.join(served.refused.values())}")
     take_issuers(place.folder, own)
     endpoint = replace(
-        _endpoint(place, own, served, listening, workspace),
+        _endpoint(place, own, served, listening, Workspace.around(place.folder)),
         approved_counter=listed.counter,
         categories=tuple(sorted(categories)),
-        published_at=_later(before),
+        published_at=_later(0.0 if before is None else before.published_at),
     )
     publish(endpoint, place.ledger.sign)
     return Published(endpoint, served, listed)

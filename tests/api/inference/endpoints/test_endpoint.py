@@ -80,6 +80,22 @@ def test_a_host_that_the_border_permits_no_more_is_served_no_more_and_named(work
     assert any("does not serve people of FR" in line for line in again.lines())
 
 
+def test_hosts_are_decided_again_also_where_the_approved_list_is_not_believed(workspace: Workspace) -> None:
+    register(workspace, "DE", "people-de")
+    promote(workspace.root, VersionApproval("people-de", 1, why="trial"))
+    set_settings(workspace.root, ["DE"], ["serving.hosts=[FR]"])
+    before = publish_endpoint(workspace.root, "DE", PLAIN).place
+    folder = workspace.region("DE")
+    path = ServingFolder(folder).approved
+    path.write_bytes(path.read_bytes().replace(b"trial", b"tryal"))
+    set_settings(workspace.root, ["DE"], ["serving.hosts=[]"])
+    with closing(Ledger(ledger_of(folder), "DE")) as ledger, pytest.raises(ApprovalRefused, match="edited"):
+        published_again(Place(folder, ledger), read_settings(folder, ledger))
+    now = read_place(before.path, before.region_key)
+    assert before.hosts and now.hosts == () and now.published_at > before.published_at
+    assert now.categories == before.categories
+
+
 def test_a_region_that_may_serve_nobody_has_no_endpoint(workspace: Workspace) -> None:
     rules = workspace.root / "rules.yaml"
     rules.write_text(
