@@ -67,7 +67,15 @@ def test_every_command_takes_both_spellings_and_refuses_two_folders(path: tuple[
     words = {"ID": "R1", "SHELL": "bash", "REGION": "DE", "CASES.csv": "c.csv", "ENTRY": "1", "FOLDER": "f"}
     words |= {"PRINCIPAL": "trainer", "NAME": "DE", "RULES": "r.yaml", "FILE": "f.json"}
     words |= {"JOB": "latest", "OWNER": "DE", "DIR": "d", "INVITATION": "i", "REQUEST": "r.json", "PACKAGE": "p.json"}
-    words |= {"MODEL": "m", "VERSION": "1", "--region": "DE", "--url": "u", "--root": "r"}
+    words |= {
+        "ROWS": "rows.csv",
+        "KIND": "haproxy",
+        "MODEL": "m",
+        "VERSION": "1",
+        "--region": "DE",
+        "--url": "u",
+        "--root": "r",
+    }
     needed = [words[str(param.metavar)] for param in leaf.params if param.required and "--" not in param.opts[0]]
     needed += [word for param in leaf.params if param.required and "--" in param.opts[0] for word in _option(param)]
     more = {("attack",): ["--region", "DE"], ("ledger", "anchor"): ["--request", "q"]}.get(path, [])

@@ -56,7 +56,13 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> TableWorld:
 def command(*words: object) -> Iterator[subprocess.Popen[str]]:
     """A command of fedsov's that goes on, until the block ends."""
     line = [sys.executable, "-m", "fedsov", *map(str, words)]
-    program = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    program = subprocess.Popen(
+        line,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # who runs in the background ignores it
+    )
     try:
         yield program
     finally:

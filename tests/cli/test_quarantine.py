@@ -72,7 +72,12 @@ def test_a_person_who_was_erased_does_not_come_home_from_quarantine(place: Path)
     erased = call(
         "erase", "--subject", "p50", "--region", "DE", "--why", "request", "--workspace", place, "--json"
     ).json
-    assert erased["removed"] == {"store": [], "quarantine": ["1 row of people"], "synthetic tables": []}
+    assert erased["removed"] == {
+        "store": [],
+        "quarantine": ["1 row of people"],
+        "synthetic tables": [],
+        "log of requests": [],
+    }
     assert len(call("quarantine", "show", "--dataset", "people", "--workspace", place, "--json").json) == 2
 
 

@@ -32,7 +32,10 @@ def examine(home: Path, region: str | None = None, *, health_port: int = HEALTH_
         if region not in names:
             raise ConfigurationError(unknown(f"region of the trial in {home}", region, names))
         folder = DeploymentFolder(trial / region)
-    examined = ExaminedHome(home, folder, health_port)
+    return _examined(ExaminedHome(home, folder, health_port))
+
+
+def _examined(examined: ExaminedHome) -> Iterator[Finding]:
     yield from preflight(examined)
     with suppress(FedsovError):  # the party's file cannot be read, which a check has said
         if examined.party.role == REGION:
