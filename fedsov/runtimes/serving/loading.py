@@ -126,7 +126,8 @@ def _versions(
     for each in wanted:
         try:
             _check_decided(place, each)
-            loaded[each.version] = _load(place.serving.model(each.model, each.version), each, earlier.get(each.version))
+            folder = place.serving.model(each.model, each.version)
+            loaded[each.version] = _load(folder, each, earlier.get(each.version), faults)
         except Exception as error:  # boundary: ONNX Runtime's errors have no common class, and the old version goes on
             faults.append(_fault(each, error))
     champion = loaded.get(approved.champion.version) if approved.champion is not None else None
@@ -168,24 +169,33 @@ def _check_decided(place: EndpointPlace, approved: ApprovedVersion) -> None:
         )
 
 
-def _load(folder: Path, approved: ApprovedVersion, earlier: Served | None) -> _Loaded:
+def _load(folder: Path, approved: ApprovedVersion, earlier: Served | None, faults: list[str]) -> _Loaded:
     """One version, of exactly the files that were approved. Raises FedsovError, OSError, and what ONNX Runtime does."""
     description = check_file(approved, DESCRIPTION, read_bounded(folder / DESCRIPTION))
     graph = check_file(approved, GRAPH, read_bounded(folder / GRAPH, largest=LARGEST_GRAPH))
     digest = hashlib.sha256(description + graph).hexdigest()
     is_loaded = earlier is not None and earlier.digest == digest
     predictor = earlier.predictor if earlier and is_loaded else Predictor(parsed_json(description), graph)
-    return _Loaded(approved, predictor, _reference(folder / REFERENCE, predictor), digest)
+    return _Loaded(approved, predictor, _reference(folder / REFERENCE, approved, predictor, faults), digest)
 
 
-def _reference(path: Path, predictor: Predictor) -> Reference | None:
-    """What the version's inputs were like in training, where that was written and is of this model."""
-    try:
-        reference = Reference.from_json(parsed_json(read_bounded(path)))
-    except FileNotFoundError:
+def _reference(path: Path, approved: ApprovedVersion, predictor: Predictor, faults: list[str]) -> Reference | None:
+    """What the version's inputs were like in training; None, and a fault, where that is not as it was approved.
+
+    A version without one answers all the same: its drift is not measured.
+    """
+    if REFERENCE not in approved.files and not path.exists():
         return None
-    if len(reference.inputs) != predictor.n_inputs or len(reference.scores) != len(predictor.words):
-        raise ConfigurationError(f"{path} is of another model; approve the version again")
+    try:
+        content = read_bounded(path)
+        reference = Reference.from_json(
+            parsed_json(check_file(approved, REFERENCE, content) if REFERENCE in approved.files else content)
+        )
+        if len(reference.inputs) != predictor.n_inputs or len(reference.scores) != len(predictor.words):
+            raise ConfigurationError(f"{path} is of another model; approve the version again")
+    except (FedsovError, OSError, TooLarge, ValueError, TypeError, KeyError) as error:
+        faults.append(f"drift of {approved.model} {approved.version} is not measured: {error}")
+        return None
     return reference
 
 

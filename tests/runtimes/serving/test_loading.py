@@ -87,7 +87,21 @@ def test_a_reference_of_the_model_is_watched_and_one_of_another_is_a_fault(world
     other = Reference.of({"a": np.zeros(20)}, np.full(20, 0.5))
     (folder / "reference.json").write_text(json.dumps(other.to_json()))
     state = load_state(world.place, None)
-    assert "is of another model" in state.faults[0]
+    assert "is of another model" in state.faults[0] and state.models[MODEL].champion.reference is None
+
+
+def test_a_reference_that_was_not_approved_measures_nothing_and_the_version_answers(world):
+    folder = world.place.serving.model(MODEL, 1)
+    (folder / "reference.json").write_text("{}")
+    (first,) = world.versions
+    for content in (b"{}", None):
+        world.versions = [replace(first, files={**first.files, "reference.json": "00" * 32})]
+        world.write_list()
+        if content is None:
+            (folder / "reference.json").unlink()
+        state = load_state(world.place, None)
+        assert state.models[MODEL].champion.reference is None
+        assert f"drift of {MODEL} 1 is not measured" in state.faults[0]
 
 
 def test_issuers_are_those_that_the_settings_took(world):
