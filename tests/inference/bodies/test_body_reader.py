@@ -323,15 +323,15 @@ def test_no_refusal_repeats_a_value():
 
 def test_gzip_is_unpacked_and_no_further_than_the_limit():
     body = b"a" * 1000
-    assert plain_body(gzip.compress(body), "gzip", 1000) == body
+    assert plain_body(gzip.compress(body, mtime=0), "gzip", 1000) == body
     assert plain_body(body, "", 10) == body
     with pytest.raises(BodyRefused) as caught:
-        plain_body(gzip.compress(b"\0" * 100_000_000), "gzip", 1 << 20)
+        plain_body(gzip.compress(b"\0" * 100_000_000, mtime=0), "gzip", 1 << 20)
     assert caught.value.status == 413
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"a")[:-3], gzip.compress(b"a") + b"x", gzip.compress(b"a") * 2]
+    "body", [b"", b"no gzip", gzip.compress(b"a", mtime=0)[:-3], gzip.compress(b"a") + b"x", gzip.compress(b"a") * 2]
 )
 def test_what_is_not_one_whole_gzip_is_refused(body):
     with pytest.raises(BodyRefused) as caught:
