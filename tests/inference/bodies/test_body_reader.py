@@ -331,7 +331,14 @@ def test_gzip_is_unpacked_and_no_further_than_the_limit():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no gzip", gzip.compress(b"a", mtime=0)[:-3], gzip.compress(b"a") + b"x", gzip.compress(b"a") * 2]
+    "body",
+    [
+        b"",
+        b"no gzip",
+        gzip.compress(b"a", mtime=0)[:-3],
+        gzip.compress(b"a", mtime=0) + b"x",
+        gzip.compress(b"a", mtime=0) * 2,
+    ],
 )
 def test_what_is_not_one_whole_gzip_is_refused(body):
     with pytest.raises(BodyRefused) as caught:
