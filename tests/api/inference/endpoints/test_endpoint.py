@@ -217,6 +217,7 @@ def test_upkeep_writes_over_what_somebody_else_put_there_and_tries_again_what_fa
         _until(lambda: b'"FR"' not in path.read_bytes())
         path.unlink()
         _until(path.exists)
+        assert b'"FR"' not in path.read_bytes()
     finally:
         stop.set()
         serving.join()
