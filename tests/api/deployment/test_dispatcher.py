@@ -11,7 +11,8 @@ from fedsov.runtimes.deployment.supervision.log_lines import LogLines
 from tests.runtimes.deployment.hub_side import trial_of
 
 ENDS_WELL = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background ignores it
 print(json.dumps({"line": "begins"}), flush=True)
 try:
     time.sleep(20)
