@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ def prepare(folder: Path, log: Mapping[str, Any]) -> Prepared:
     signed = written(listed, hub=Signatory(place.hub_key, hub.sign), region=Signatory(own, keys.sign))
     place.serving.approved.write_bytes(signed)
     token = _token(place)
+    place = replace(place, issuers_sha256=hashlib.sha256(place.serving.issuers.read_bytes()).hexdigest())
     publish(place, keys.sign)
     return Prepared(place, token, model)
 

@@ -112,8 +112,11 @@ class Promotion:
         }
 
 
-def promote(root: Path, approval: VersionApproval) -> Promotion:
+def promote(root: Path, approval: VersionApproval, say: Callable[[str], None] = lambda line: None) -> Promotion:
     """Approves a version for its regions.
+
+    Args:
+        say: told that the work begins, once it is known that it can.
 
     Raises ConfigurationError, listing what there is, for an unknown model, version or region, for a reason that is
     missing, and for a model that is not whole; CrossingRefused where no region may serve it; LedgerBroken where a
@@ -124,6 +127,7 @@ def promote(root: Path, approval: VersionApproval) -> Promotion:
         model = registered(workspace, approval.model, approval.version)
         verdict = _verdict(workspace, model)
         verdicts.check_reason(approval.model, approval.version, verdict, approval.why)
+        say(f"{approval.model} {approval.version}: its files are checked, and each region's crossing is decided")
         promotion = _approved(workspace, model, replace(approval, by=approval.by or user()), verdict)
         if promotion.is_champion:
             registry.promote(model.folder, approval.model, approval.version)

@@ -107,8 +107,7 @@ def promote(arguments: PromoteArguments) -> None:
             return
         print_line(f"{approval.model} {approval.version} is approved no more in {', '.join(names)}")
         return
-    note(f"{approval.model} {approval.version}: its files are checked, and each region's crossing is decided")
-    outcome = promotion.promote(arguments.workspace, approval)
+    outcome = promotion.promote(arguments.workspace, approval, note)
     if arguments.json:
         print_json({"model": approval.model, "version": approval.version, **outcome.to_json()})
     else:
