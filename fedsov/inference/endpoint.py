@@ -30,6 +30,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -89,29 +90,26 @@ class ZonePages(Protocol):
     def is_zone(self, scope: Scope) -> bool: ...
 
 
-class _Later:
-    """An answer that leaves once its line is on the disk, or as a refusal where that takes too long."""
+class _Written:
+    """Tells once whether a line is on the disk: what the log says of it, or a TimeoutError where it takes too long."""
 
-    __slots__ = ("_endpoint", "_head", "_prediction", "_reply")
+    __slots__ = ("_receiver", "_tell")
 
-    def __init__(
-        self, endpoint: Endpoint, head: AdmittedRequest, prediction: Prediction, reply: Callable[[bytes], None]
-    ) -> None:
-        self._endpoint, self._head, self._prediction = endpoint, head, prediction
-        self._reply: Callable[[bytes], None] | None = reply
-        endpoint.receiver.wait_for(self, head.state.limits.seconds)
+    def __init__(self, receiver: Receiver, tell: Callable[[LogFull | TimeoutError | None], None]) -> None:
+        self._receiver = receiver
+        self._tell: Callable[[LogFull | TimeoutError | None], None] | None = tell
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is not told yet."""
+        return self._tell is not None
 
     def done(self, fault: LogFull | TimeoutError | None) -> None:
-        """Answers, once."""
-        reply, self._reply = self._reply, None
-        if reply is None:
-            return
-        self._endpoint.receiver.came(self)
-        if fault is None:
-            reply(self._prediction.whole_answer())
-            self._endpoint.after(self._head, self._prediction)
-        else:
-            reply(self._endpoint.unlogged(self._head))
+        """What the log says."""
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            self._receiver.came(self)
+            tell(fault)
 
     def cancel(self) -> None:
         """It took too long."""
@@ -168,7 +166,7 @@ class Endpoint:
         headers += [(b"x-request-id", request_id.encode()), *served.headers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": line.answer})
-        self.after(head, prediction)
+        self._after(head, prediction)
 
     def at_once(self, path: bytes, headers: Headers, body: bytes, reply: Callable[[bytes], None]) -> bytes | None:
         """The whole HTTP/1.1 answer to a POST whose body is there; None where `__call__` must answer.
@@ -187,14 +185,14 @@ class Endpoint:
             length_of(headers, state.limits)
             prediction = self._predicted(head, body)
             if state.before_answer:
-                self._put(prediction.line, _Later(self, head, prediction, reply).done)
+                self._put_within(prediction.line, state, partial(self._answer_later, head, prediction, reply))
                 return LATER
             self._put(prediction.line)
         except KeyUnknown:
             return None
         except Exception as error:  # boundary: as in `__call__`
             return response(self._refusal(error, headers, state, request_id), request_id)
-        self.after(head, prediction)
+        self._after(head, prediction)
         return prediction.whole_answer()
 
     def _next_id(self) -> str:
@@ -261,27 +259,49 @@ class Endpoint:
         try:
             self.log.put(line, done)
         except LogFull:
-            self.usage.noted("log not written")
-            raise RequestRefused(503, _UNLOGGED) from None
+            raise self._unlogged() from None
+
+    def _put_within(
+        self, line: Line, state: EndpointState, tell: Callable[[LogFull | TimeoutError | None], None]
+    ) -> None:
+        """Gives a line to the log, and tells once what became of it. Raises RequestRefused, and then tells nothing."""
+        written = _Written(self.receiver, tell)
+        self._put(line, written.done)
+        if written.is_awaited:
+            self.receiver.wait_for(written, state.limits.seconds)
 
     async def _logged(self, line: Line, state: EndpointState) -> None:
         """The line is in the log, and on the disk where the settings say so. Raises RequestRefused."""
         if not state.before_answer:
             self._put(line)
             return
-        written: asyncio.Future[LogFull | None] = asyncio.get_running_loop().create_future()
-        self._put(line, lambda fault: None if written.done() else written.set_result(fault))
-        if await self.receiver.within(written, state.limits.seconds):
-            self.usage.noted("log not written")
-            raise RequestRefused(503, _UNLOGGED)
+        written: asyncio.Future[LogFull | TimeoutError | None] = asyncio.get_running_loop().create_future()
+        self._put_within(line, state, lambda fault: None if written.done() else written.set_result(fault))
+        if await written:
+            raise self._unlogged()
 
-    def unlogged(self, head: AdmittedRequest) -> bytes:
-        """The answer to a request whose line could not be written."""
+    def _answer_later(
+        self,
+        head: AdmittedRequest,
+        prediction: Prediction,
+        reply: Callable[[bytes], None],
+        fault: LogFull | TimeoutError | None,
+    ) -> None:
+        """Answers at once what waited for its line: with the prediction, or a refusal where the line is not there."""
+        if fault is None:
+            reply(prediction.whole_answer())
+            self._after(head, prediction)
+            return
+        refusal = self._unlogged()
+        self.usage.refused(refusal.status)
+        reply(response(refusal, head.request_id))
+
+    def _unlogged(self) -> RequestRefused:
+        """The refusal of a request whose line could not be written, noted."""
         self.usage.noted("log not written")
-        self.usage.refused(503)
-        return response(RequestRefused(503, _UNLOGGED), head.request_id)
+        return RequestRefused(503, _UNLOGGED)
 
-    def after(self, head: AdmittedRequest, prediction: Prediction) -> None:
+    def _after(self, head: AdmittedRequest, prediction: Prediction) -> None:
         """What is counted of an answer that has left, and what shadows say to its request."""
         line, served, request, rows, outputs = prediction
         seconds = time.perf_counter() - head.began

@@ -55,7 +55,7 @@ class RequestRefused(Exception):
 
 
 class Cancellable(Protocol):
-    """A task, a future, or another thing that can be told that it takes too long."""
+    """A task, or another thing that can be told that it takes too long."""
 
     def cancel(self) -> object: ...
 
@@ -110,18 +110,6 @@ class Receiver:
                     raise RequestRefused(429, BUSY, closes=True)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def within(self, result: asyncio.Future[Any], seconds: float) -> Any:
-        """A future's result, or a TimeoutError in its place where it does not come in time."""
-        deadline = self.wait_for(result, seconds)
-        try:
-            return await result
-        except asyncio.CancelledError:
-            if result.cancelled() and time.monotonic() >= deadline:
-                return TimeoutError()
-            raise
-        finally:
-            self.came(result)
 
     def wait_for(self, what: Cancellable, seconds: float) -> float:
         """Has this cancelled after these seconds; gives the moment."""

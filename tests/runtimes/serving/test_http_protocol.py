@@ -144,6 +144,20 @@ def test_after_an_answer_that_waited_the_connection_goes_on():
     talk(what, endpoint(state(limits=LIMITS, before_answer=True)))
 
 
+def test_a_request_that_the_log_refuses_is_answered_once_and_the_next_has_its_own_answer():
+    log = ListLog(full=True)
+
+    async def what(client: Client, server: Server) -> None:
+        client.writer.write(request())
+        assert (await client.answer())[0] == 503
+        await asyncio.sleep(LIMITS.seconds + 0.3)  # beyond the time that an answer waits for its line
+        log.full = False
+        client.writer.write(request())
+        assert (await client.answer())[0] == 200
+
+    talk(what, endpoint(state(limits=LIMITS, before_answer=True), log=log))
+
+
 def test_a_clean_end_waits_for_an_answer_that_waits_for_the_disk():
     log = ListLog(holds=True)
 
