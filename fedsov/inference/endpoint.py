@@ -34,6 +34,8 @@ from functools import partial
 from itertools import count
 from typing import Protocol
 
+import numpy as np
+
 from fedsov.errors import LogFull
 from fedsov.inference.bodies.body_reader import plain_body
 from fedsov.inference.bodies.body_refusals import BodyRefused
@@ -218,8 +220,7 @@ class Endpoint:
     def _predicted(self, head: AdmittedRequest, body: bytes) -> Prediction:
         """The prediction for a body, and its line."""
         asked, state, request_id, _, now, claims, media_type, encoding = head
-        if encoding:
-            body = plain_body(body, encoding, state.limits.body)
+        body = plain_body(body, encoding, state.limits.body)
         served, request = self._read(asked, body, media_type, request_id)
         outputs = served.predictor.run(request.inputs)
         answer, answer_type = answer_of(asked, served, outputs, request, media_type, request_id)
@@ -237,7 +238,7 @@ class Endpoint:
             body,
             answer,
         )
-        return Prediction(line, served, request, len(outputs), outputs)
+        return Prediction(line, served, request, outputs)
 
     def _read(self, asked: PredictPath, body: bytes, media_type: str, request_id: str) -> tuple[Served, Infer]:
         """The version that answers, and its inputs. What a canary cannot read goes to the champion, and is counted."""
@@ -303,14 +304,18 @@ class Endpoint:
 
     def _after(self, head: AdmittedRequest, prediction: Prediction) -> None:
         """What is counted of an answer that has left, and what shadows say to its request."""
-        line, served, request, rows, outputs = prediction
-        seconds = time.perf_counter() - head.began
-        self.usage.answered(served.model, served.version, served.role, rows=rows, seconds=seconds)
-        if served.reference is not None:
-            self.usage.observed((served.model, served.version), request.inputs, outputs, head.now)
+        line, served, request, outputs = prediction
+        self._count(served, request, outputs, began=head.began, at=head.now)
         if head.asked.version is None and head.asked.versions.shadows:
             for shadow in head.asked.versions.watching(line.request_id):
                 self._shadow(head.asked, shadow, line)
+
+    def _count(self, served: Served, request: Infer, outputs: np.ndarray, *, began: float, at: float) -> None:
+        """Counts what a version answered, and its drift."""
+        seconds = time.perf_counter() - began
+        self.usage.answered(served.model, served.version, served.role, rows=len(outputs), seconds=seconds)
+        if served.reference is not None:
+            self.usage.observed((served.model, served.version), request.inputs, outputs, at)
 
     def _shadow(self, asked: PredictPath, shadow: Served, line: Line) -> None:
         """What a shadow answers to the same request, into the log and to nobody."""
@@ -326,10 +331,7 @@ class Endpoint:
             where = f"{shadow.model} {shadow.version} as a shadow of request {line.request_id}"
             _LOG.warning("%s: %s", where, _place(error))
             return
-        seconds = time.perf_counter() - began
-        self.usage.answered(shadow.model, shadow.version, shadow.role, rows=len(outputs), seconds=seconds)
-        if shadow.reference is not None:
-            self.usage.observed((shadow.model, shadow.version), request.inputs, outputs, line.at)
+        self._count(shadow, request, outputs, began=began, at=line.at)
 
     def _refusal(self, error: Exception, headers: Headers, state: EndpointState, request_id: str) -> RequestRefused:
         """What is answered in place of a prediction, counted."""

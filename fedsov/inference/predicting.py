@@ -38,7 +38,6 @@ class Prediction(NamedTuple):
     line: Line
     served: Served
     request: Infer
-    rows: int
     outputs: np.ndarray
 
     def whole_answer(self) -> bytes:
