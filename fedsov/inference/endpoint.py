@@ -58,7 +58,7 @@ from fedsov.inference.receiving import (
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState, PredictPath
-from fedsov.inference.tokens.token_check import KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.tokens.token_check import Claims, KeyUnknown, TokenCheck, TokenRefused
 from fedsov.inference.use.usage import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -210,11 +210,8 @@ class Endpoint:
             raise elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
         if why := state.too_old(now):
             raise RequestRefused(503, f"{why}; ask again later", closes=True)
-        total, each = state.rates
-        if total.per_second and not total.admits("", began):
-            raise RequestRefused(429, "the endpoint is asked more often than serving.limits.per_second; wait")
-        if each.per_second and not each.admits((claims.issuer, claims.subject), began):
-            raise RequestRefused(429, "this subject asks more often than serving.limits.per_subject; ask again later")
+        if why := _too_often(state, claims, began):
+            raise RequestRefused(429, why, closes=may_be_endless(headers, state.limits.body))
         return AdmittedRequest(asked, state, request_id, began, now, claims, *types_of(headers))
 
     def _predicted(self, head: AdmittedRequest, body: bytes) -> Prediction:
@@ -374,6 +371,16 @@ class Endpoint:
             status, words = self._zone.ready(state)
             return Page(words.encode(), text, status)
         return None
+
+
+def _too_often(state: EndpointState, claims: Claims, now: float) -> str:
+    """Why a request is one too many for the rates; "" where it is not."""
+    total, each = state.rates
+    if not total.admits("", now):
+        return "the endpoint is asked more often than serving.limits.per_second; wait"
+    if not each.admits((claims.issuer, claims.subject), now):
+        return "this subject asks more often than serving.limits.per_subject; ask again later"
+    return ""
 
 
 async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:

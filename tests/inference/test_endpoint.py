@@ -272,6 +272,18 @@ def test_rates_are_of_all_and_of_each_subject(way):
     assert len(app.log.lines) == 2
 
 
+@pytest.mark.parametrize("rates", [(Rate(1e-6), Rate(0.0)), (Rate(0.0), Rate(1e-6))], ids=["of all", "of a subject"])
+def test_a_request_too_many_whose_body_could_go_on_ends_the_connection(rates):
+    app = endpoint(state(rates=rates))
+
+    async def several() -> list[tuple[int, str | None]]:
+        heads = (headers(), headers(content_length="31"), headers(transfer_encoding="chunked"))
+        answers = [await asked(app, head=head) for head in heads]
+        return [(answer.status, answer.headers.get("connection")) for answer in answers]
+
+    assert run(several()) == [(200, None), (429, None), (429, "close")]
+
+
 @WAYS
 def test_after_the_day_of_the_last_decision_nobody_is_answered(way):
     app = endpoint(state(valid_until=time.time() - 10))
