@@ -20,7 +20,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,8 +55,6 @@ GIVE_BACK = 5.0
 SECONDS_TO_DRAIN = 15.0
 SWITCH = 0.0005
 """Seconds that the log's thread, or a load, keeps answers waiting: Python's own 5 ms show in the slowest answers."""
-_NOT_TAKEN = "not taken"
-"""In the place of what was seen of a file that is to be read again."""
 _LOG = logging.getLogger("fedsov.serving")
 
 
@@ -136,7 +134,7 @@ class _Worker:
 
     async def _until_stopped(self) -> None:
         beat, again, looking, given_back = 0.0, 0.0, None, 0.0
-        seen = tried = self._files()
+        seen, left = self._files(), set[Path]()
         while not self._stop.is_set():
             now = time.monotonic()
             if now - beat >= BEAT:
@@ -151,14 +149,13 @@ class _Worker:
                 async with asyncio.timeout(LOOK):
                     await self._stop.wait()
             files = self._files()
-            if files != tried or (files != seen and time.monotonic() >= again):
-                tried, again = files, time.monotonic() + AGAIN
-                left = await self._take(seen, files)
-                seen = {path: _NOT_TAKEN if path in left else files[path] for path in files}
+            if files != seen or (left and time.monotonic() >= again):
+                changed = left | {path for path in files if files[path] != seen.get(path)}
+                seen, again = files, time.monotonic() + AGAIN
+                left = await self._take(changed)
 
-    async def _take(self, before: Mapping[Path, Any], files: Mapping[Path, Any]) -> Set[Path]:
+    async def _take(self, changed: Set[Path]) -> set[Path]:
         """Loads what changed beside what answers, and swaps; gives the files that could not be taken."""
-        changed = {path for path in files if files[path] != before.get(path)}
         serving, left = self._place.serving, set[Path]()
         with self._noting(left, {self._start.path}):
             if self._start.path in changed:
