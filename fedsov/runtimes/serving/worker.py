@@ -92,8 +92,9 @@ class _Worker:
     """A worker's parts."""
 
     def __init__(self, start: WorkerStart) -> None:
-        self._start = start
-        self._place = read_place(start.path, start.region_key)
+        before = _seen(start.path)
+        self._start, self._place = start, read_place(start.path, start.region_key)
+        self._begun_with = {**self._files(), start.path: before}  # what changes from here on is taken
         self._usage = Usage(start.counts.read(start.number))
         self._stop, self._reload_faults = asyncio.Event(), set[str]()
 
@@ -134,7 +135,7 @@ class _Worker:
 
     async def _until_stopped(self) -> None:
         beat, again, looking, given_back = 0.0, 0.0, None, 0.0
-        seen, left = self._files(), set[Path]()
+        seen, left = self._begun_with, set[Path]()
         while not self._stop.is_set():
             now = time.monotonic()
             if now - beat >= BEAT:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -164,6 +165,22 @@ def test_whom_the_new_file_serves_no_more_is_served_no_more_though_the_rest_of_i
         assert running.predict(ROWS).status == 200
         secrets.write_bytes(content)
         _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200, seconds=15.0)
+
+
+def test_a_change_while_a_worker_begins_is_taken(world: ServingWorld) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        table = json.loads(world.place.serving.issuers.read_text())
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/keys"
+        table["issuers"].append({**table["issuers"][0], "issuer": "https://silent.example", "jwks": url})
+        world.place.serving.issuers.write_text(json.dumps(table))
+        world.publish()
+        silent.settimeout(20)
+        with world.serving() as running:
+            asking, _ = silent.accept()  # it has read its files, and waits for these keys
+            world.publish(hosts=("IN",))
+            running.ready()
+            _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200)
+            asking.close()
 
 
 def test_issuers_that_the_settings_name_no_more_are_believed_no_more(world: ServingWorld) -> None:
