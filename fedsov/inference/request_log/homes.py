@@ -10,7 +10,6 @@ come, each region's own gate decides; nothing here asks a border.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,12 +28,12 @@ from fedsov.inference.request_log.sealed_lines import HOME_CONTEXT
 from fedsov.inference.request_log.segments import NONCE
 from fedsov.keys.protocol import RegionKeys
 from fedsov.keys.sealing import seal
+from fedsov.keys.signed_text import message
 from fedsov.label import Label, join
+from fedsov.storage.atomic_files import plain_json
 from fedsov.storage.bounded_files import parsed_json
 
 FORMAT = "fedsov requests home 1"
-PURPOSE = b"fedsov requests home 1\n"
-"""What the signature of a parcel begins with."""
 _LENGTH = struct.Struct("<I")
 
 
@@ -67,8 +66,7 @@ class Parcel:
         inner = seal(public, self.content, _context(self.host, self.home))
         plain = {"format": FORMAT, "from": self.host, "to": self.home, "lines": self.lines}
         plain |= {"label": self.label.to_json(), "sha256": sha256(inner).hexdigest(), "key": key}
-        signature = sign(PURPOSE + _canonical(plain)).hex()
-        return _canonical({**plain, "signature": signature}) + b"\n" + inner
+        return plain_json({**plain, "signature": sign(message(FORMAT, plain)).hex()}) + b"\n" + inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +147,8 @@ def read_head(parcel: bytes) -> ParcelHead:
         raise RequestLogBroken("this is no parcel of `fedsov requests send-home`, or it was changed") from None
     if form != FORMAT or digest != sha256(inner).hexdigest():
         raise RequestLogBroken("the parcel was changed or cut since it was packed; ask its host for it again")
-    signed, whole = PURPOSE + _canonical(plain), sha256(parcel).hexdigest()
-    return ParcelHead(*names, label, str(plain["key"]), signed, signature, whole, inner)
+    whole = sha256(parcel).hexdigest()
+    return ParcelHead(*names, label, str(plain["key"]), message(FORMAT, plain), signature, whole, inner)
 
 
 def opened(head: ParcelHead, keys: RegionKeys) -> Iterator[Line]:
@@ -175,7 +173,3 @@ def opened(head: ParcelHead, keys: RegionKeys) -> Iterator[Line]:
 
 def _context(host: str, home: str) -> str:
     return f"requests from {host} for {home}"
-
-
-def _canonical(plain: Mapping[str, Any]) -> bytes:
-    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
