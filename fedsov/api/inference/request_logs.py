@@ -202,11 +202,6 @@ def log_of(place: Place, keys: RegionKeys) -> tuple[Path, LogSecrets]:
         ) from None
 
 
-def has_log(folder: Path) -> bool:
-    """Whether a region's folder has a log of requests."""
-    return (ServingFolder(folder).requests / SECRETS).exists()
-
-
 def seconds(moment: str) -> float:
     """Seconds since 1970 of a moment as ISO 8601 has it, in UTC where it says nothing. Raises ConfigurationError."""
     try:

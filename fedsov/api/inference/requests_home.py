@@ -25,9 +25,8 @@ from fedsov.border.decisions import Permit
 from fedsov.errors import CertificateRefused, ConfigurationError, JobRefused, WorkspaceUnusable, counted
 from fedsov.inference.request_log import homes
 from fedsov.inference.request_log.homes import Parcel, ParcelHead
-from fedsov.inference.request_log.opening import place_in
 from fedsov.inference.request_log.reader import read_lines
-from fedsov.inference.request_log.settings import LogSettings
+from fedsov.inference.request_log.settings import LogPlace, LogSettings
 from fedsov.inference.request_log.writer import RequestLog
 from fedsov.jurisdiction import Region
 from fedsov.keys import KeySettings, has_keys, open_keys
@@ -195,8 +194,7 @@ def _taken(place: Place, own: RegionSettings, keys: RegionKeys, head: ParcelHead
         log, secrets = log_of(place, keys)
         lines = (read.line for read in read_lines(log, secrets, with_content=False))
         known = {(line.request_id, line.model, line.version, line.host) for line in lines if line.host == head.host}
-    own_log = place_in(place.folder, own.region, service=own.key_service)
-    own_log = replace(own_log, keys=lambda: keys, note=place.ledger.note)
+    own_log = LogPlace(own.region, ServingFolder(place.folder).requests, lambda: keys, place.ledger.note)
     writer = RequestLog.open(own_log, LogSettings())
     taken = 0
     try:

@@ -11,23 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.inference.request_log.settings import HomeRegion, LogPlace
-from fedsov.keys import KeyService, KeySettings, open_keys_as
+from fedsov.keys import KeySettings, open_keys_as
 from fedsov.keys.principals import ENDPOINT
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import ledger_of
 
 
-def place_in(
-    folder: Path, region: str, *, homes: Mapping[str, HomeRegion] | None = None, service: KeyService | None = None
-) -> LogPlace:
+def place_in(folder: Path, region: str, *, homes: Mapping[str, HomeRegion] | None = None) -> LogPlace:
     """The log in a region's folder.
 
     Args:
         homes: by jurisdiction, the other region that holds its people.
-        service: what must protect the keyring; None for whatever the keyring says.
     """
-    owner = KeySettings(region, folder, service)
+    owner = KeySettings(region, folder)
 
     def note(content: Mapping[str, Any]) -> None:
         with closing(Ledger(ledger_of(folder), region)) as ledger:

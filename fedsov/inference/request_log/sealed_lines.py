@@ -52,7 +52,6 @@ class HomeKey:
     """A key that is used for the lines of one region's people, and as that region alone can open it."""
 
     cipher: AESGCM
-    region: str
     sealed: bytes
 
 
@@ -109,7 +108,7 @@ class LineSealer:
         homes: dict[str, int] = {}
         nonces, parts = os.urandom(NONCE * len(lines)), list[bytes]()
         for number, line in enumerate(lines):
-            place = words.setdefault((*line[2:9], line[12]), len(words))
+            place = words.setdefault(line.words, len(words))
             content = content_of(line)
             nonce = nonces[number * NONCE : (number + 1) * NONCE]
             home = self._homes.get(line.jurisdiction) if self._homes else None
@@ -133,7 +132,7 @@ class LineSealer:
         if home.name not in self._home_keys:
             secret = os.urandom(32)
             sealed = seal(home.sealing, secret, f"{HOME_CONTEXT} {home.name}")
-            self._home_keys[home.name] = HomeKey(AESGCM(secret), home.name, sealed)
+            self._home_keys[home.name] = HomeKey(AESGCM(secret), sealed)
         return self._home_keys[home.name]
 
 
