@@ -18,7 +18,7 @@ from typing import Any
 from fedsov.inference.request_log.head_notes import REMOVED, note_of
 from fedsov.inference.request_log.lines import count_lines
 from fedsov.inference.request_log.log_secrets import LogSecrets
-from fedsov.inference.request_log.open_segment import Tip, begin, free_worker, is_written, resume
+from fedsov.inference.request_log.open_segment import Tip, begin, free_worker, resume
 from fedsov.inference.request_log.segments import SegmentDamaged, SegmentName, batches_of, read_header, segments_in
 from fedsov.storage.atomic_files import sync_folder
 
@@ -73,9 +73,8 @@ def _tip_of(name: SegmentName, path: Path) -> tuple[Tip, int] | None:
     return Tip(name.worker, name.number, head.hex(), batches, header.lines + lines, moment), lines
 
 
-def remove(folder: Path, past: Sequence[PastSegment], note: Callable[[Mapping[str, Any]], object], **why: Any) -> int:
-    """Removes segments, once the ledger notes their heads and counts; how many lines. Killed and run again it ends the
-    same.
+def remove(folder: Path, past: Sequence[PastSegment], note: Callable[[Mapping[str, Any]], object], **why: Any) -> None:
+    """Removes segments, once the ledger notes their heads and counts. Killed and run again it ends the same.
 
     Raises LedgerBroken, OSError.
     """
@@ -87,36 +86,30 @@ def remove(folder: Path, past: Sequence[PastSegment], note: Callable[[Mapping[st
             beside.unlink()
         each.path.unlink(missing_ok=True)
     sync_folder(folder)
-    return sum(each.lines for each in past)
 
 
-def removed_again(folder: Path, removed: Mapping[int, int]) -> int:
-    """Removes what a killed removal left: segments up to the one that the ledger notes as removed; how many.
+def removed_again(folder: Path, removed: Mapping[int, int]) -> None:
+    """Removes what a killed removal left: segments up to the one that the ledger notes as removed.
 
     Args:
         removed: by worker, that segment's number.
     """
-    left = [path for name, path in segments_in(folder).items() if name.number <= removed.get(name.worker, 0)]
-    for path in left:
-        path.unlink(missing_ok=True)
-    return len(left)
+    for name, path in segments_in(folder).items():
+        if name.number <= removed.get(name.worker, 0):
+            path.unlink(missing_ok=True)
 
 
-def end_idle(folder: Path, secrets: LogSecrets, *, days: int, now: float) -> list[int]:
-    """Begins the next segment of each chain that nobody writes and whose newest is past its period; their workers."""
-    ended = []
-    newest = {name.worker: path for name, path in segments_in(folder).items()}
-    for worker, path in newest.items():
-        tip = _tip_of(SegmentName(worker, int(path.stem.partition("-")[2])), path)
-        is_past = tip is not None and tip[0].batches and tip[0].moment < now * 1000 - days * DAY_MS
-        if not is_past or is_written(folder, worker):
+def end_idle(folder: Path, secrets: LogSecrets, *, days: int, now: float) -> None:
+    """Begins the next segment of each chain that nobody writes and whose newest is past its period."""
+    newest = {name.worker: (name, path) for name, path in segments_in(folder).items()}
+    for worker, (name, path) in newest.items():
+        tip = _tip_of(name, path)
+        if tip is None or not tip[0].batches or tip[0].moment >= now * 1000 - days * DAY_MS:
             continue
         with free_worker(folder, worker) as is_free:
             reached, torn = resume(folder, worker) if is_free else (None, [])
             if reached is not None and not torn:
                 begin(folder, reached, secrets, secrets.region).close()
-                ended.append(worker)
-    return ended
 
 
 def used_keys(folder: Path, secrets: LogSecrets) -> set[int] | None:
