@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from fedsov.errors import JobRefused, WorkspaceUnusable
 from fedsov.inference.request_log import homes, log_secrets, retention
@@ -17,46 +15,16 @@ from fedsov.inference.request_log.head_notes import NOTE, NotedHeads
 from fedsov.inference.request_log.log_secrets import FILE as SECRETS
 from fedsov.inference.request_log.log_secrets import LogSecrets
 from fedsov.inference.request_log.subject_keys import SubjectKeys
-from fedsov.keys.principals import ENDPOINT
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
-from fedsov.region.admission import Place
 from fedsov.region.lifecycle.erasure import ErasablePlace, Premises, Subject
 from fedsov.region.lifecycle.legal_holds import ending, holds
 from fedsov.region.lifecycle.retention import Due
-from fedsov.region.settings import RegionSettings
-from fedsov.region.trust.access import keys_for
 from fedsov.storage.serving_folder import ServingFolder
 
 NAME = "requests"
 SENT = "requests_sent_home"
 """What a ledger calls the note of a parcel of another region's people's lines."""
-
-
-class LogOwner(Protocol):
-    """What of a region its log hangs on: its folder, ledger, keys and settings."""
-
-    @property
-    def folder(self) -> Path: ...
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    @property
-    def keys(self) -> RegionKeys: ...
-
-    @property
-    def settings(self) -> RegionSettings: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunningEndpoint:
-    """A region as its endpoint's upkeep has it."""
-
-    folder: Path
-    ledger: Ledger
-    keys: RegionKeys
-    settings: RegionSettings
 
 
 def has_log(folder: Path) -> bool:
@@ -100,12 +68,12 @@ def check_holds(premises: Premises, subject: Subject) -> None:
             raise JobRefused(f"region {name} keeps requests of this subject on a legal hold; {ending(name, own)}")
 
 
-def days_of(premises: LogOwner) -> int | None:
+def days_of(premises: Premises) -> int | None:
     """For how many days lines are kept: the endpoint's own period, else the region's."""
     return premises.settings.serving.retention_days or premises.settings.retention_days
 
 
-def plan(premises: LogOwner) -> list[Due]:
+def plan(premises: Premises) -> list[Due]:
     """What of the log is past its period; nothing where the region has none."""
     if not has_log(premises.folder):
         return []
@@ -116,7 +84,7 @@ def plan(premises: LogOwner) -> list[Due]:
     return [Due(NAME, every, count, count if _is_held(premises, log) else 0)]
 
 
-def apply(premises: LogOwner, *, by: str, why: str) -> list[Due]:
+def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
     """Removes segments whose period is over, and keys that no line needs any more; gives what there was.
 
     Nothing leaves while a hold is on the log, or while lines of another region's people in it have not gone home.
@@ -144,17 +112,7 @@ def apply(premises: LogOwner, *, by: str, why: str) -> list[Due]:
     return dues
 
 
-def apply_daily(place: Place, own: RegionSettings) -> int:
-    """As `apply`, for the endpoint's upkeep, by the endpoint's keys: what its owner set needs no further word.
-
-    Returns how many lines left. Raises as `apply`.
-    """
-    premises = RunningEndpoint(place.folder, place.ledger, keys_for(place, own, ENDPOINT), own)
-    dues = apply(premises, by="the endpoint", why="serving.retention_days")
-    return sum(due.past - due.on_hold for due in dues)
-
-
-def _is_held(premises: LogOwner, log: Path) -> bool:
+def _is_held(premises: Premises, log: Path) -> bool:
     """Whether lines stay beyond their period: a hold names the log, or lines wait to go home."""
     if any(hold.dataset == NAME for hold in holds(premises.ledger)):
         return True

@@ -29,7 +29,7 @@ class LogSettings:
         on_full_disk: `REFUSE` answers no request that cannot be written. `WITHOUT_SUBJECTS` goes on for a while with
             lines that have neither person, request nor answer, in space that was set aside for them.
         retention_days: for how many days lines are kept, None without end. The writer removes none: the region does
-            (`fedsov retention apply`, and the endpoint's upkeep each day), by its own settings, ledger and holds.
+            (`fedsov retention apply`), by its own settings, ledger and holds.
         segment_bytes: a file of the log is followed by the next from this size on,
         segment_seconds: or from this age on.
         note_seconds: how often the ledger is told how far the log has come, where it went on.

@@ -16,7 +16,7 @@ import pytest
 
 from fedsov.api.inference import request_logs
 from fedsov.api.inference.request_logs import Wanted, export, opened, show, verify
-from fedsov.api.lifecycle import erasure, request_log, retention
+from fedsov.api.lifecycle import erasure, retention
 from fedsov.errors import ConfigurationError, JobRefused, KeyUnavailable
 from fedsov.inference.request_log import Line, LogSettings, RequestLog, place_in
 from fedsov.inference.request_log import open_segment as segments
@@ -25,8 +25,6 @@ from fedsov.inference.request_log.segments import segments_in
 from fedsov.keys import KeySettings, open_keys_as
 from fedsov.keys.principals import ENDPOINT
 from fedsov.ledger.ledger import Ledger
-from fedsov.region.admission import Place
-from fedsov.region.settings_file import read_settings
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import ledger_of
 from tests.cli.world import call
@@ -316,25 +314,23 @@ def test_a_canary_of_a_request_is_in_no_byte_of_the_workspace(region: PeopleRegi
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), path
 
 
-def test_an_endpoint_s_upkeep_removes_what_is_past_by_the_endpoint_s_own_keys(
-    region: PeopleRegion, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_past_leaves_while_the_endpoint_goes_on(region: PeopleRegion, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_forty_days_ago(region, monkeypatch, range(4))
     log = opened_log(region)  # goes on in a chain of its own segments meanwhile
     log.put(line(5))
     while log.state.lines < 1:
         time.sleep(0.01)
     region.set("serving.retention_days=30")
-    with closing(Ledger(ledger_of(region.folder), "DE")) as ledger:
-        own = read_settings(region.folder, ledger)
-        assert request_log.apply_daily(Place(region.folder, ledger), own) == 4
-        assert request_log.apply_daily(Place(region.folder, ledger), own) == 0
+    for past in (4, 0):
+        dues = retention.apply(root(region), "DE", by="A. Person", why="monthly")
+        (due,) = [due for due in dues if due.store == "requests"]
+        assert (due.past, due.on_hold) == (past, 0)
     log.put(line(6))
     log.close()
     verified = verify(root(region), "DE")
     assert (verified.faults, verified.lines, verified.removed_lines) == ((), 2, 4)
     (removed,) = [note for note in notes(region, "request_log") if note["event"] == "removed"]
-    assert (removed["by"], removed["why"]) == ("the endpoint", "serving.retention_days")
+    assert (removed["by"], removed["why"]) == ("A. Person", "monthly")
 
 
 def test_a_removal_that_was_killed_is_ended_by_the_next(region: PeopleRegion, monkeypatch: pytest.MonkeyPatch) -> None:
