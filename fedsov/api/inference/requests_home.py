@@ -86,7 +86,7 @@ def send_home(root: Path, name: str) -> list[SentParcel]:
     with _opened(root, name) as (place, own, keys):
         log, secrets = log_of(place, keys)
         before = sent_home(place.ledger)
-        for home in sorted(homes.waiting(log, secrets, before)):
+        for home in sorted({*homes.waiting(log, secrets, before)}):
             parcel = homes.pack(log, secrets, home, sent=before.get(home, {}))
             if parcel is not None:
                 sent.append(_sent(Workspace(root), place, own, parcel))

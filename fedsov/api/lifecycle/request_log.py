@@ -18,7 +18,7 @@ from fedsov.inference.request_log.subject_keys import SubjectKeys
 from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.lifecycle.erasure import ErasablePlace, Premises, Subject
-from fedsov.region.lifecycle.legal_holds import ending, holds
+from fedsov.region.lifecycle.legal_holds import ending, holds_on
 from fedsov.region.lifecycle.retention import Due
 from fedsov.storage.serving_folder import ServingFolder
 
@@ -32,12 +32,16 @@ def has_log(folder: Path) -> bool:
     return (ServingFolder(folder).requests / SECRETS).exists()
 
 
+def _keys_of_people(premises: Premises) -> SubjectKeys:
+    log = ServingFolder(premises.folder).requests
+    return SubjectKeys.open(log, LogSecrets.open(log, premises.keys))
+
+
 def _erase(premises: Premises, subject: Subject) -> list[str]:
     """Deletes the person's key. Whether it has been used nobody is told but by its having been there."""
     if not has_log(premises.folder):
         return []
-    log = ServingFolder(premises.folder).requests
-    with closing(SubjectKeys.open(log, LogSecrets.open(log, premises.keys))) as keys:
+    with closing(_keys_of_people(premises)) as keys:
         return ["the key of the subject's requests and answers"] if keys.erase(subject.word) else []
 
 
@@ -52,18 +56,17 @@ PLACE = ErasablePlace(
 def lift(premises: Premises, subject: Subject) -> None:
     """Lets the requests of a person who was erased be logged whole again."""
     if has_log(premises.folder):
-        log = ServingFolder(premises.folder).requests
-        with closing(SubjectKeys.open(log, LogSecrets.open(log, premises.keys))) as keys:
+        with closing(_keys_of_people(premises)) as keys:
             keys.lift(subject.word)
 
 
 def check_holds(premises: Premises, subject: Subject) -> None:
     """Raises JobRefused where a hold on the log keeps what the person asked."""
-    own = [hold for hold in holds(premises.ledger) if hold.dataset == NAME and hold.subject in ("", subject.digest)]
+    own = [hold for hold in holds_on(premises.ledger, NAME) if hold.subject in ("", subject.digest)]
     if not own or not has_log(premises.folder):
         return
-    log, name = ServingFolder(premises.folder).requests, premises.ledger.owner
-    with closing(SubjectKeys.open(log, LogSecrets.open(log, premises.keys))) as keys:
+    name = premises.ledger.owner
+    with closing(_keys_of_people(premises)) as keys:
         if keys.has(subject.word):
             raise JobRefused(f"region {name} keeps requests of this subject on a legal hold; {ending(name, own)}")
 
@@ -114,9 +117,9 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
 
 def _is_held(premises: Premises, log: Path) -> bool:
     """Whether lines stay beyond their period: a hold names the log, or lines wait to go home."""
-    if any(hold.dataset == NAME for hold in holds(premises.ledger)):
+    if holds_on(premises.ledger, NAME):
         return True
-    return bool(homes.waiting(log, LogSecrets.open(log, premises.keys), sent_home(premises.ledger)))
+    return any(homes.waiting(log, LogSecrets.open(log, premises.keys), sent_home(premises.ledger)))
 
 
 def sent_home(ledger: Ledger) -> dict[str, dict[int, int]]:

@@ -120,18 +120,16 @@ def _group(table: Mapping[str, Any], lines: list[StoredLine]) -> bytes:
     return _LENGTH.pack(len(batch)) + batch
 
 
-def waiting(folder: Path, secrets: LogSecrets, sent: Mapping[str, Mapping[int, int]]) -> dict[str, int]:
-    """By home region, how many of its people's lines were not sent yet.
+def waiting(folder: Path, secrets: LogSecrets, sent: Mapping[str, Mapping[int, int]]) -> Iterator[str]:
+    """The home region of each line that was not sent yet.
 
     Args:
         sent: by region, as of `pack`.
     """
-    count: dict[str, int] = {}
     for placed in stored_lines(folder, secrets):
         home = placed.home
         if home is not None and placed.place.number > sent.get(home[0], {}).get(placed.place.worker, 0):
-            count[home[0]] = count.get(home[0], 0) + 1
-    return count
+            yield home[0]
 
 
 def read_head(parcel: bytes) -> ParcelHead:
