@@ -80,11 +80,15 @@ def plan(premises: Premises) -> list[Due]:
     """What of the log is past its period; nothing where the region has none."""
     if not has_log(premises.folder):
         return []
-    log, days = ServingFolder(premises.folder).requests, days_of(premises)
+    log = ServingFolder(premises.folder).requests
+    return [_due(log, days_of(premises), is_held=_is_held(premises, log))]
+
+
+def _due(log: Path, days: int | None, *, is_held: bool) -> Due:
     every = retention.count_of(log)
     past = [] if days is None else retention.past_period(log, days=days, now=time.time(), newest_too=True)
     count = retention.lines_of(past)
-    return [Due(NAME, every, count, count if _is_held(premises, log) else 0)]
+    return Due(NAME, every, count, count if is_held else 0)
 
 
 def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
@@ -94,15 +98,15 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
 
     Raises LedgerBroken, KeyUnavailable, WorkspaceUnusable.
     """
-    dues, days = plan(premises), days_of(premises)
-    if not dues:
+    if not has_log(premises.folder):
         return []
-    log = ServingFolder(premises.folder).requests
-    secrets = LogSecrets.open(log, premises.keys)
+    log, days = ServingFolder(premises.folder).requests, days_of(premises)
+    is_held = _is_held(premises, log)
+    due, secrets = _due(log, days, is_held=is_held), LogSecrets.open(log, premises.keys)
     try:
         removed = NotedHeads.of(entry.body["note"][NOTE] for entry in premises.ledger.notes(NOTE)).removed
         retention.removed_again(log, {worker: each.segment for worker, each in removed.items()})
-        if days is not None and not _is_held(premises, log):
+        if days is not None and not is_held:
             retention.end_idle(log, secrets, days=days, now=time.time())
             past = retention.past_period(log, days=days, now=time.time())
             retention.remove(log, past, premises.ledger.note, by=by, why=why)
@@ -112,7 +116,7 @@ def apply(premises: Premises, *, by: str, why: str) -> list[Due]:
     if used is not None:
         with closing(SubjectKeys.open(log, secrets)) as keys:
             keys.forget(used)
-    return dues
+    return [due]
 
 
 def _is_held(premises: Premises, log: Path) -> bool:
