@@ -9,8 +9,8 @@ that is decided, and in the region's ledger, before a line is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -37,6 +37,7 @@ from fedsov.model.packaging.encoder import Encoder
 from fedsov.region.admission import Place
 from fedsov.region.lifecycle.erasure import BEGUN
 from fedsov.region.lifecycle.erasure import NOTE as ERASURE
+from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import check_ledger, read_settings
 from fedsov.region.trust.access import Opening, keys_for, record_opening
 from fedsov.storage.atomic_files import write_file
@@ -131,9 +132,8 @@ def noted_heads(ledger: Ledger) -> NotedHeads:
 
 def show(root: Path, name: str, wanted: Wanted) -> list[ReadLine]:
     """Lines without what people asked. Raises as `log_of`."""
-    with closing(_ledger(root, name)) as ledger:
-        place = Place(Workspace(root).region(name), ledger)
-        log, secrets = log_of(place, _owners_keys(place))
+    with region_place(root, name) as place:
+        log, secrets = log_of(place, owners_keys(place, read_settings(place.folder, place.ledger)))
         return wanted.chosen(read_lines(log, secrets, with_content=False))
 
 
@@ -147,11 +147,10 @@ def opened(
     """
     if principal != OWNER and principal not in PRINCIPALS:
         raise ConfigurationError(unknown("principal", principal, (OWNER, *PRINCIPALS)))
-    with closing(_ledger(root, name)) as ledger:
-        place = Place(Workspace(root).region(name), ledger)
-        record_opening(ledger, principal, Opening(REQUESTS, purpose, by or user()))
-        own = read_settings(place.folder, ledger)
-        keys = _owners_keys(place) if principal == OWNER else keys_for(place, own, principal)
+    with region_place(root, name) as place:
+        record_opening(place.ledger, principal, Opening(REQUESTS, purpose, by or user()))
+        own = read_settings(place.folder, place.ledger)
+        keys = owners_keys(place, own) if principal == OWNER else keys_for(place, own, principal)
         log, secrets = log_of(place, keys)
         return wanted.chosen(read_lines(log, secrets, with_content=True))
 
@@ -189,6 +188,21 @@ def columns_of(folder: Path) -> Callable[[str, int], Sequence[str]]:
             raise ValueError(f"the columns of {model} {version} are not known") from problem
 
     return known
+
+
+@contextmanager
+def region_place(root: Path, name: str) -> Iterator[Place]:
+    """A region of a workspace, its ledger open for the length of the block. Raises ConfigurationError, LedgerBroken."""
+    names_of(root, name, every=False)
+    folder = Workspace(root).region(name)
+    check_ledger(folder, name)
+    with closing(Ledger(ledger_of(folder), name)) as ledger:
+        yield Place(folder, ledger)
+
+
+def owners_keys(place: Place, own: RegionSettings) -> RegionKeys:
+    """The keys of a region's owner. Raises KeyUnavailable."""
+    return open_keys(KeySettings(own.region, place.folder, own.key_service))
 
 
 def log_of(place: Place, keys: RegionKeys) -> tuple[Path, LogSecrets]:
@@ -234,18 +248,6 @@ def _text(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         return content.hex()
-
-
-def _ledger(root: Path, name: str) -> Ledger:
-    names_of(root, name, every=False)
-    folder = Workspace(root).region(name)
-    check_ledger(folder, name)
-    return Ledger(ledger_of(folder), name)
-
-
-def _owners_keys(place: Place) -> RegionKeys:
-    own = read_settings(place.folder, place.ledger)
-    return open_keys(KeySettings(own.region, place.folder, own.key_service))
 
 
 def _write(out: Path, table: RequestTable) -> None:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.inference.request_logs import log_of
+from fedsov.api.inference.request_logs import log_of, owners_keys, region_place
 from fedsov.api.lifecycle.request_log import SENT, has_log, sent_home
-from fedsov.api.region_settings import names_of
 from fedsov.artifact import INGESTION, Artifact, Kind, Party
 from fedsov.border.decisions import Permit
 from fedsov.errors import CertificateRefused, ConfigurationError, JobRefused, WorkspaceUnusable, counted
@@ -32,7 +31,6 @@ from fedsov.jurisdiction import Region
 from fedsov.keys import KeySettings, has_keys, open_keys
 from fedsov.keys.members import read_members
 from fedsov.keys.protocol import RegionKeys
-from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_files import put_noted
 from fedsov.ledger.signed_head import signature_holds
 from fedsov.partition.sources.location import Share, SourceLocation, lacking
@@ -40,14 +38,14 @@ from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.region.admission import Place
 from fedsov.region.serving.hosting import serving_gate
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import check_ledger, read_settings
+from fedsov.region.settings_file import read_settings
 from fedsov.region.trust.known_peers import is_signed_sealing_key, signed_sealing_key
 from fedsov.runtimes.ways_home import record_way
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.serving_folder import ServingFolder
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace
 
 ARRIVED = "requests_arrived"
 """What a ledger calls the note of a parcel that came."""
@@ -230,10 +228,6 @@ def _sealing_key(workspace: Workspace, own: RegionSettings, home: str) -> bytes:
 
 @contextmanager
 def _opened(root: Path, name: str) -> Iterator[tuple[Place, RegionSettings, RegionKeys]]:
-    names_of(root, name, every=False)
-    folder = Workspace(root).region(name)
-    check_ledger(folder, name)
-    with closing(Ledger(ledger_of(folder), name)) as ledger:
-        place = Place(folder, ledger)
-        own = read_settings(folder, ledger)
-        yield place, own, open_keys(KeySettings(name, folder, own.key_service))
+    with region_place(root, name) as place:
+        own = read_settings(place.folder, place.ledger)
+        yield place, own, owners_keys(place, own)
