@@ -27,7 +27,6 @@ from fedsov.inference.request_log.homes import Parcel, ParcelHead
 from fedsov.inference.request_log.reader import read_lines
 from fedsov.inference.request_log.settings import LogPlace, LogSettings
 from fedsov.inference.request_log.writer import RequestLog
-from fedsov.jurisdiction import Region
 from fedsov.keys import KeySettings, has_keys, open_keys
 from fedsov.keys.members import read_members
 from fedsov.keys.protocol import RegionKeys
@@ -171,11 +170,7 @@ def _host_of(own: RegionSettings, head: ParcelHead) -> Party:
 def _decide(place: Place, own: RegionSettings, head: ParcelHead, host: Party) -> None:
     """Has the region's gate decide whether the lines may come from where their host is. Raises JobRefused."""
     gate = serving_gate(place, own)
-    party = gate.owner
-    region = Region(
-        party.name, head.label.origins, party.location, party.entity, party.name, None, party.owners, party.role
-    )
-    share = Share(region, head.label, in_tens(head.lines) + FEWEST)
+    share = Share.of(gate.owner, head.label, head.lines)
     way = record_way(gate, share, "requests", SourceLocation(host, is_stated=True, holds=True))
     if not isinstance(way.home, Permit):
         raise JobRefused(

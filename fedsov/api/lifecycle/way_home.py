@@ -8,11 +8,9 @@ from pathlib import Path
 from fedsov.border.decisions import Permit
 from fedsov.border.gate import Gate
 from fedsov.errors import ConfigurationError, JobRefused
-from fedsov.jurisdiction import Region
 from fedsov.partition.ingest import reported
 from fedsov.partition.records import Records
 from fedsov.partition.sources.location import ROUTER, Share, SourceLocation, lacking
-from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.protocol.job import Asked
 from fedsov.region.lifecycle.erasure import Premises
 from fedsov.runtimes.ways_home import record_way
@@ -45,10 +43,7 @@ def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisd
         today=ledger.today,
     )
     label = replace(rows.label, origins=frozenset({jurisdiction}))
-    home = Region(
-        party.name, frozenset({jurisdiction}), party.location, party.entity, party.name, None, party.owners, party.role
-    )
-    way = record_way(gate, Share(home, label, in_tens(len(rows)) + FEWEST), dataset, located)
+    way = record_way(gate, Share.of(party, label, len(rows)), dataset, located)
     if located.holds and not isinstance(way.home, Permit):
         raise JobRefused(
             f"rows of {dataset} may not go home from {router.location} (dataset.location) to {party.name}: "

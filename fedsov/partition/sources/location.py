@@ -49,6 +49,14 @@ class Share:
     label: Label
     rows: int
 
+    @staticmethod
+    def of(party: Party, label: Label, rows: int) -> Share:
+        """So many rows of one label that go to a region, given as a party."""
+        region = Region(
+            party.name, label.origins, party.location, party.entity, party.name, None, party.owners, party.role
+        )
+        return Share(region, label, in_tens(rows) + FEWEST)
+
     @property
     def party(self) -> Party:
         """The region as the one that gets them."""
