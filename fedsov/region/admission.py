@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fedsov.artifact import Party
+from fedsov.border.gate import Gate
 from fedsov.border.law.in_force import law_in_force
 from fedsov.errors import JobRefused
 from fedsov.keys.protocol import RegionKeys
@@ -67,6 +69,26 @@ def admit(
         of_noise = of_schema({"bounds": job.privacy.bounds, "levels": job.privacy.levels})
         _check(place, own, dataset, replace(asked, description=of_noise), run=run)
     return own
+
+
+def gate_outside_runs(place: Place, own: RegionSettings, owner: Party, dataset: str) -> Gate:
+    """A region's gate for what comes and goes in no run, by its own law, register and clock.
+
+    Args:
+        owner: the region, as it is pinned.
+        dataset: whose rows it is asked about: made-up documents count where these are examples. "" of no data set.
+
+    Raises as `RegionSettings.bundle`.
+    """
+    asked, workspace = Asked(evidence=own.evidence, unsafe_open=own.law.unsafe_open), Workspace.around(place.folder)
+    return Gate(
+        owner,
+        bundle=own.bundle(asked, workspace.law),
+        evidence=own.register(dataset, asked, place.ledger, workspace.reviewers),
+        ledger=place.ledger,
+        run="",
+        today=place.ledger.today,
+    )
 
 
 def admit_rows(place: Place, own: RegionSettings, stored: Manifest, *, run: str) -> None:

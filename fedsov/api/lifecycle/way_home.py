@@ -6,15 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedsov.border.decisions import Permit
-from fedsov.border.gate import Gate
 from fedsov.errors import ConfigurationError, JobRefused
 from fedsov.partition.ingest import reported
 from fedsov.partition.records import Records
 from fedsov.partition.sources.location import ROUTER, Share, SourceLocation, lacking
-from fedsov.protocol.job import Asked
+from fedsov.region.admission import Place, gate_outside_runs
 from fedsov.region.lifecycle.erasure import Premises
 from fedsov.runtimes.ways_home import record_way
-from fedsov.storage.workspace import Workspace
 
 
 def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisdiction: str) -> None:
@@ -23,7 +21,7 @@ def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisd
     Raises JobRefused where they may not, from a place that somebody stated; an assumption refuses nothing, and example
     rows go in any case. ConfigurationError where the region has not pinned the hub and itself.
     """
-    own, ledger = region.settings, region.ledger
+    own = region.settings
     hub, party = own.parties.hub, own.parties.region
     if hub is None or party is None:
         raise ConfigurationError(
@@ -33,15 +31,7 @@ def cross_home(root: Path, region: Premises, dataset: str, rows: Records, jurisd
     source = reported(root, dataset)
     router = replace(hub, name=ROUTER, location=source.location or hub.location)
     located = SourceLocation(router, source.is_stated, source.is_stated and not own.of_dataset(dataset).examples)
-    asked, workspace = Asked(evidence=own.evidence, unsafe_open=own.law.unsafe_open), Workspace(root)
-    gate = Gate(
-        party,
-        bundle=own.bundle(asked, workspace.law),
-        evidence=own.register(dataset, asked, ledger, workspace.reviewers),
-        ledger=ledger,
-        run="",
-        today=ledger.today,
-    )
+    gate = gate_outside_runs(Place(region.folder, region.ledger), own, party, dataset)
     label = replace(rows.label, origins=frozenset({jurisdiction}))
     way = record_way(gate, Share.of(party, label, len(rows)), dataset, located)
     if located.holds and not isinstance(way.home, Permit):

@@ -26,11 +26,9 @@ from fedsov.border.policy import decide
 from fedsov.errors import ConfigurationError
 from fedsov.label import Label
 from fedsov.partition.manifest import read_manifest
-from fedsov.protocol.job import Asked
-from fedsov.region.admission import Place
+from fedsov.region.admission import Place, gate_outside_runs
 from fedsov.region.lifecycle.rekeying import stores_of
 from fedsov.region.settings import RegionSettings
-from fedsov.storage.workspace import Workspace
 
 GATEWAY = "gateway"
 """What the party is called that sends requests."""
@@ -89,16 +87,7 @@ def serving_gate(place: Place, own: RegionSettings) -> Gate:
             f"region {own.region} has not pinned where the hub and itself are (parties), so no border can be asked "
             "about requests; `fedsov ingest` pins them, and shows them"
         )
-    asked, workspace = Asked(evidence=own.evidence, unsafe_open=own.law.unsafe_open), Workspace.around(place.folder)
-    return Gate(
-        own.parties.region,
-        bundle=own.bundle(asked, workspace.law),
-        evidence=own.register("", asked, place.ledger, workspace.reviewers),
-        ledger=place.ledger,
-        run="",
-        today=place.ledger.today,
-        purpose=INFERENCE,
-    )
+    return replace(gate_outside_runs(place, own, own.parties.region, ""), purpose=INFERENCE)
 
 
 def categories_of_stores(folder: Path) -> frozenset[str]:
