@@ -24,6 +24,7 @@ from fedsov.border.decisions import Permit
 from fedsov.errors import CertificateRefused, ConfigurationError, JobRefused, WorkspaceUnusable, counted
 from fedsov.inference.request_log import homes
 from fedsov.inference.request_log.homes import Parcel, ParcelHead
+from fedsov.inference.request_log.lines import Line
 from fedsov.inference.request_log.reader import read_lines
 from fedsov.inference.request_log.settings import LogPlace, LogSettings
 from fedsov.inference.request_log.writer import RequestLog
@@ -186,13 +187,13 @@ def _taken(place: Place, own: RegionSettings, keys: RegionKeys, head: ParcelHead
     if has_log(place.folder):
         log, secrets = log_of(place, keys)
         lines = (read.line for read in read_lines(log, secrets, with_content=False))
-        known = {(line.request_id, line.model, line.version, line.host) for line in lines if line.host == head.host}
+        known = {_own_words(line) for line in lines if line.host == head.host}
     own_log = LogPlace(own.region, ServingFolder(place.folder).requests, lambda: keys, place.ledger.note)
     writer = RequestLog.open(own_log, LogSettings())
     taken = 0
     try:
         for line in homes.opened(head, keys):
-            if (line.request_id, line.model, line.version, line.host) not in known:
+            if _own_words(line) not in known:
                 while writer.state.waiting > _MOST_WAITING:
                     time.sleep(0.01)
                 writer.put(line)
@@ -200,6 +201,11 @@ def _taken(place: Place, own: RegionSettings, keys: RegionKeys, head: ParcelHead
     finally:
         writer.close()
     return taken
+
+
+def _own_words(line: Line) -> tuple[str, str, int, str]:
+    """What tells a line from any other: versions beside the champion answer the same request."""
+    return line.request_id, line.model, line.version, line.host
 
 
 _MOST_WAITING = 1000

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,26 +73,21 @@ class Tip:
 def take_worker(folder: Path) -> tuple[int, int]:
     """The lowest number that no other writer has, and the descriptor of its lock, which ends with the process."""
     for worker in range(MOST_WORKERS):
-        lock = open_private(folder / f"{worker:03d}.lock", os.O_RDWR)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = open_private(_lock_of(folder, worker), os.O_RDWR)
+        if _locks(lock, fcntl.LOCK_EX):
             return worker, lock
-        except BlockingIOError:
-            os.close(lock)
+        os.close(lock)
     raise RequestLogBroken(f"{folder} has {MOST_WORKERS} writers; end those that are not needed")
 
 
 def is_written(folder: Path, worker: int) -> bool:
     """Whether a process writes this worker's chain now."""
     try:
-        lock = os.open(folder / f"{worker:03d}.lock", os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(_lock_of(folder, worker), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
+        return not _locks(lock, fcntl.LOCK_SH)
     finally:
         os.close(lock)
 
@@ -100,15 +95,24 @@ def is_written(folder: Path, worker: int) -> bool:
 @contextmanager
 def free_worker(folder: Path, worker: int) -> Iterator[bool]:
     """Takes a worker's chain for the length of the block; False where somebody writes it."""
-    lock = open_private(folder / f"{worker:03d}.lock", os.O_RDWR)
+    lock = open_private(_lock_of(folder, worker), os.O_RDWR)
     try:
-        is_free = False
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_free = True
-        yield is_free
+        yield _locks(lock, fcntl.LOCK_EX)
     finally:
         os.close(lock)
+
+
+def _lock_of(folder: Path, worker: int) -> Path:
+    return folder / f"{worker:03d}.lock"
+
+
+def _locks(lock: int, how: int) -> bool:
+    """Locks a file that is open, `how` flock says; False where another's lock does not let it."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +151,8 @@ def resume(folder: Path, worker: int) -> tuple[Tip, list[TornEnd]]:
         tip = Tip(worker, number, head.hex(), 0, header.lines)
         try:
             for batch in batches_of(content, head, at):
-                at, moment = batch.end, max(tip.moment, batch.moment)
-                tip = replace(tip, head=batch.head.hex(), batches=batch.number, lines=tip.lines + batch.lines)
-                tip = replace(tip, moment=moment)
+                lines, moment, at = tip.lines + batch.lines, max(tip.moment, batch.moment), batch.end
+                tip = Tip(worker, number, batch.head.hex(), batch.number, lines, moment)
         except SegmentDamaged as damaged:
             return tip, [*torn, TornEnd(path, damaged.start, content[damaged.start :])]
         if at < len(content):  # zeros that were set aside
@@ -186,7 +189,7 @@ class OpenSegment:
     moment: int
     batches: int = 0
     most: int | None = None
-    begun: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
 
     @contextmanager
     def whole(self) -> Iterator[None]:
@@ -283,11 +286,9 @@ def begin(
         raise
     head = content[-DIGEST:]
     most = None if aside is None else aside.size
-    segment = OpenSegment(
-        header, path, descriptor, secrets.cipher_of(header), head, len(content), tip.lines, tip.moment, 0, most
+    return OpenSegment(
+        header, path, descriptor, secrets.cipher_of(header), head, len(content), tip.lines, tip.moment, most=most
     )
-    segment.begun = time.monotonic()
-    return segment
 
 
 def _reopened(folder: Path, tip: Tip, secrets: LogSecrets) -> OpenSegment | None:
@@ -299,9 +300,7 @@ def _reopened(folder: Path, tip: Tip, secrets: LogSecrets) -> OpenSegment | None
     if header.generation != secrets.newest:
         return None
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    segment = OpenSegment(header, path, descriptor, secrets.cipher_of(header), head, at, tip.lines, tip.moment)
-    segment.begun = time.monotonic()
-    return segment
+    return OpenSegment(header, path, descriptor, secrets.cipher_of(header), head, at, tip.lines, tip.moment)
 
 
 def write_at(descriptor: int, content: bytes, at: int) -> None:

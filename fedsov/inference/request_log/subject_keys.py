@@ -118,7 +118,7 @@ class SubjectKeys:
             self._database.execute("INSERT INTO subjects (name) VALUES (?)", (name,))
             self._database.execute("UPDATE epoch SET erasures = erasures + 1")
         self._emptied()
-        return row is not None and row[2] is not None
+        return _is_key(row)
 
     def lift(self, subject: str) -> None:
         """Lets a key be made again for a person who was erased."""
@@ -130,9 +130,7 @@ class SubjectKeys:
 
     def has(self, subject: str) -> bool:
         """Whether a person has a key."""
-        query = "SELECT wrapped FROM subjects WHERE name = ?"
-        row = self._database.execute(query, (self._secrets.name_of(subject),)).fetchone()
-        return row is not None and row[0] is not None
+        return _is_key(self._row(self._secrets.name_of(subject)))
 
     def forget(self, used: Collection[int]) -> int:
         """Deletes keys that no line needs, of people whose lines were all removed; how many.
@@ -235,6 +233,11 @@ def _connected(path: Path) -> sqlite3.Connection:
                 database.close()
                 raise
             time.sleep(0.01)
+
+
+def _is_key(row: Row | None) -> bool:
+    """Whether a row has a key; an erased person's has none."""
+    return row is not None and row[2] is not None
 
 
 def _bound(number: int, generation: int) -> bytes:
