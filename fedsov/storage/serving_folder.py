@@ -1,6 +1,7 @@
 """What a region's folder has of its endpoint: the versions that may answer, their files, and the log of requests.
 
     serving/
+      endpoint.json   what the endpoint's processes are told, signed by the region
       approved.json   the versions that may answer here, signed by the hub and by the region
       issuers.yaml    whose tokens are believed, as the region's settings took it
       models/MODEL/VERSION/   the files of an approved version, and reference.json: what its training inputs were like
@@ -28,6 +29,10 @@ class ServingFolder:
         return self.region / "serving"
 
     @property
+    def endpoint(self) -> Path:
+        return self.root / "endpoint.json"
+
+    @property
     def approved(self) -> Path:
         return self.root / "approved.json"
 
@@ -47,6 +52,11 @@ class ServingFolder:
     @property
     def key(self) -> Path:
         return self.root / "tls.key"
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether certificate and key are both there."""
+        return self.certificate.exists() and self.key.exists()
 
     def model(self, name: str, version: int) -> Path:
         """The folder of one approved version."""

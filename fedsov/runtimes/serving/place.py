@@ -99,7 +99,7 @@ class EndpointPlace:
     @property
     def path(self) -> Path:
         """Where `publish` puts this file."""
-        return self.serving.root / "endpoint.json"
+        return self.serving.endpoint
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

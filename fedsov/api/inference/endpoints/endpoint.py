@@ -116,7 +116,7 @@ def published_again(place: Place, own: RegionSettings, last: EndpointPlace | Non
     Raises as above, where the border permits nobody's requests any more once the endpoint that runs is closed, and
     where the approved list is refused once its hosts are decided anew.
     """
-    path = ServingFolder(place.folder).root / "endpoint.json"
+    path = ServingFolder(place.folder).endpoint
     if last is None and not path.exists():
         return None
     before = read_place(path, place.ledger.key) if last is None else last
@@ -228,7 +228,7 @@ def _sealing_keys(own: RegionSettings, homes: dict[str, str], workspace: Workspa
 
 def _check_certificate(folder: Path, name: str) -> None:
     serving = ServingFolder(folder)
-    if not (serving.certificate.exists() and serving.key.exists()):
+    if not serving.has_certificate:
         raise ConfigurationError(
             f"{serving.certificate} and {serving.key.name} are not both there, and the endpoint of {name} is to speak "
             "TLS; put its certificate and key there (a name that people's programs know it by), or give --no-tls where "
@@ -239,7 +239,7 @@ def _check_certificate(folder: Path, name: str) -> None:
 def trial_certificate(root: Path, name: str) -> bool:
     """Makes a certificate for an endpoint on the loopback interface, where it has none; whether one was made."""
     serving = ServingFolder(Workspace(root).region(name))
-    if serving.certificate.exists() and serving.key.exists():
+    if serving.has_certificate:
         return False
     make_certificate(serving, name, now=datetime.now(UTC))
     return True

@@ -53,7 +53,7 @@ def endpoints(root: Path) -> list[EndpointStanding]:
     workspace, standings = Workspace(root), []
     for name in workspace.region_names():
         folder = workspace.region(name)
-        if not (ServingFolder(folder).root / "endpoint.json").exists() or not is_there(ledger_of(folder)):
+        if not ServingFolder(folder).endpoint.exists() or not is_there(ledger_of(folder)):
             continue
         try:
             with closing(Ledger.read(ledger_of(folder))) as ledger:
@@ -91,7 +91,7 @@ def examine_endpoint(folder: Path) -> Iterator[Finding]:
             return
         yield _approved(place)
         yield _issuers(place)
-        if not (serving.root / "endpoint.json").exists():
+        if not serving.endpoint.exists():
             yield _certificate(serving, own.region)
             return
         try:
@@ -123,7 +123,7 @@ def _issuers(place: Place) -> Finding:
 
 def _certificate(serving: ServingFolder, region: str) -> Finding:
     called = "endpoint's certificate"
-    if not (serving.certificate.exists() and serving.key.exists()):
+    if not serving.has_certificate:
         mend = (
             f"put tls.crt and tls.key into {serving.root}, or `fedsov region serve {region} --no-tls` behind a gateway"
         )
@@ -154,7 +154,7 @@ def _countries(endpoint: EndpointPlace) -> tuple[str, ...]:
 
 
 def _published(place: Place) -> EndpointPlace:
-    return read_place(ServingFolder(place.folder).root / "endpoint.json", place.ledger.key)
+    return read_place(ServingFolder(place.folder).endpoint, place.ledger.key)
 
 
 def _listens(host: str, port: int) -> bool:

@@ -209,7 +209,7 @@ def _of_workspace(root: Path, listen: HostPort | None) -> GatewaySource:
 
 def _place(folder: Path, name: str) -> EndpointPlace | None:
     """What a region's endpoint was told, which the region signed; None where it has none."""
-    path = ServingFolder(folder).root / "endpoint.json"
+    path = ServingFolder(folder).endpoint
     if not path.exists() or not is_there(ledger_of(folder)):
         return None
     with closing(Ledger(ledger_of(folder), name)) as ledger:
