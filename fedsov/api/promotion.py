@@ -48,9 +48,9 @@ from fedsov.errors import (
 from fedsov.inference.approved import CHAMPION, ApprovedList, ApprovedVersion
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.model.packaging.signature import WEIGHTS
-from fedsov.region.admission import Place
+from fedsov.region.admission import Place, open_region
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import FILE, check_ledger, read_settings
+from fedsov.region.settings_file import FILE
 from fedsov.runtimes.registry_connection import open_registry
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.locks import hold_workspace
@@ -177,7 +177,7 @@ def _withdrawn(
     names, approval = [], replace(approval, by=approval.by or user())
     with hold_workspace(workspace), _hub_ledger(workspace) as hub:
         for name in _regions(workspace, approval.regions):
-            with _region(workspace, name) as (place, own):
+            with open_region(workspace.region(name), name) as (place, own):
                 listed = approvals.in_force(place, own)
                 own_versions = [
                     each for each in listed.versions if (each.model, each.version) == (approval.model, approval.version)
@@ -225,7 +225,7 @@ def _approved(workspace: Workspace, model: Registered, approval: VersionApproval
     with _hub_ledger(workspace) as hub:
         files = served_files(model.saved, model.parameters, model.weights)
         for name in names:
-            with done.refusals_of(name), _region(workspace, name) as (place, own):
+            with done.refusals_of(name), open_region(workspace.region(name), name) as (place, own):
                 _approve_in(place, own, Sender(workspace, hub), _Choice(model, approval, verdict, files), done)
     if not done.approved:
         why = "; ".join(f"{name}: {sentence}" for name, sentence in done.refused.items())
@@ -324,15 +324,6 @@ def _regions(workspace: Workspace, named: Sequence[str]) -> list[str]:
         if name not in known:
             raise ConfigurationError(unknown("region", name, known))
     return list(named) or known
-
-
-@contextmanager
-def _region(workspace: Workspace, name: str) -> Iterator[tuple[Place, RegionSettings]]:
-    """A region's folder, its ledger open for writing, and its settings. Raises LedgerBroken, SettingsBroken."""
-    folder = workspace.region(name)
-    check_ledger(folder, name)
-    with closing(Ledger(ledger_of(folder), name)) as ledger:
-        yield Place(folder, ledger), read_settings(folder, ledger)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ then on only `fedsov region set` changes them. A further data set's rows are peo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,10 +32,10 @@ from fedsov.protocol.job import Asked, TrainingJob
 from fedsov.region.own_dataset import OwnDataset, in_shell, same_people
 from fedsov.region.people_budgets import share_many
 from fedsov.region.settings import RegionSettings, first_settings
-from fedsov.region.settings_file import Change, has_settings, read_settings, write_settings
+from fedsov.region.settings_file import Change, check_ledger, has_settings, read_settings, write_settings
 from fedsov.region.trust.parties import Parties
 from fedsov.serialization import to_plain
-from fedsov.storage.workspace import Workspace, store_of
+from fedsov.storage.workspace import Workspace, ledger_of, store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,17 @@ class Place:
 
     folder: Path
     ledger: Ledger
+
+
+@contextmanager
+def open_region(folder: Path, name: str) -> Iterator[tuple[Place, RegionSettings]]:
+    """A region with settings: its place, the ledger open for writing, and what is in force.
+
+    Raises LedgerBroken where the ledger is gone or never noted the settings; SettingsBroken, ConfigurationError.
+    """
+    check_ledger(folder, name)
+    with closing(Ledger(ledger_of(folder), name)) as ledger:
+        yield Place(folder, ledger), read_settings(folder, ledger)
 
 
 def admit(

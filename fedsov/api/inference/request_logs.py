@@ -34,7 +34,7 @@ from fedsov.keys.protocol import RegionKeys
 from fedsov.ledger.ledger import Ledger
 from fedsov.model.features import Features
 from fedsov.model.packaging.encoder import Encoder
-from fedsov.region.admission import Place
+from fedsov.region.admission import Place, open_region
 from fedsov.region.lifecycle.erasure import BEGUN
 from fedsov.region.lifecycle.erasure import NOTE as ERASURE
 from fedsov.region.settings import RegionSettings
@@ -132,8 +132,8 @@ def noted_heads(ledger: Ledger) -> NotedHeads:
 
 def show(root: Path, name: str, wanted: Wanted) -> list[ReadLine]:
     """Lines without what people asked. Raises as `log_of`."""
-    with region_place(root, name) as place:
-        log, secrets = log_of(place, owners_keys(place, read_settings(place.folder, place.ledger)))
+    with region_place(root, name) as (place, own):
+        log, secrets = log_of(place, owners_keys(place, own))
         return wanted.chosen(read_lines(log, secrets, with_content=False))
 
 
@@ -147,9 +147,8 @@ def opened(
     """
     if principal != OWNER and principal not in PRINCIPALS:
         raise ConfigurationError(unknown("principal", principal, (OWNER, *PRINCIPALS)))
-    with region_place(root, name) as place:
+    with region_place(root, name) as (place, own):
         record_opening(place.ledger, principal, Opening(REQUESTS, purpose, by or user()))
-        own = read_settings(place.folder, place.ledger)
         keys = owners_keys(place, own) if principal == OWNER else keys_for(place, own, principal)
         log, secrets = log_of(place, keys)
         return wanted.chosen(read_lines(log, secrets, with_content=True))
@@ -191,13 +190,11 @@ def columns_of(folder: Path) -> Callable[[str, int], Sequence[str]]:
 
 
 @contextmanager
-def region_place(root: Path, name: str) -> Iterator[Place]:
-    """A region of a workspace, its ledger open for the length of the block. Raises ConfigurationError, LedgerBroken."""
+def region_place(root: Path, name: str) -> Iterator[tuple[Place, RegionSettings]]:
+    """A region of a workspace by its name, as `open_region` opens it. Raises ConfigurationError beside."""
     names_of(root, name, every=False)
-    folder = Workspace(root).region(name)
-    check_ledger(folder, name)
-    with closing(Ledger(ledger_of(folder), name)) as ledger:
-        yield Place(folder, ledger)
+    with open_region(Workspace(root).region(name), name) as opened:
+        yield opened
 
 
 def owners_keys(place: Place, own: RegionSettings) -> RegionKeys:

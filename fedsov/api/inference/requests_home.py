@@ -38,7 +38,6 @@ from fedsov.partition.told_counts import FEWEST, in_tens
 from fedsov.region.admission import Place
 from fedsov.region.serving.hosting import serving_gate
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import read_settings
 from fedsov.region.trust.known_peers import is_signed_sealing_key, signed_sealing_key
 from fedsov.runtimes.ways_home import record_way
 from fedsov.storage.bounded_files import TooLarge, read_bounded
@@ -229,6 +228,5 @@ def _sealing_key(workspace: Workspace, own: RegionSettings, home: str) -> bytes:
 
 @contextmanager
 def _opened(root: Path, name: str) -> Iterator[tuple[Place, RegionSettings, RegionKeys]]:
-    with region_place(root, name) as place:
-        own = read_settings(place.folder, place.ledger)
+    with region_place(root, name) as (place, own):
         yield place, own, owners_keys(place, own)

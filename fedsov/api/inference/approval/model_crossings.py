@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +20,11 @@ from fedsov.border.people_counts import PeopleCounter
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import CheckpointDamaged, ConfigurationError
 from fedsov.ledger.ledger import Ledger
-from fedsov.region.admission import Place
+from fedsov.region.admission import open_region
 from fedsov.region.serving.hosting import MANY, serving_gate
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import read_settings
 from fedsov.storage.atomic_files import sha256_hex
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +53,14 @@ class Sender:
         if model.owner == HUB:
             gate = self._hub_gate(model.params, own.parties.hub)
             return _crossed(gate, model, own.parties.region, _people(self.hub, model.saved.run))
-        with closing(Ledger(ledger_of(model.folder), model.owner)) as ledger:
-            theirs = read_settings(model.folder, ledger)
+        with open_region(model.folder, model.owner) as (place, theirs):
             target = theirs.parties.peers.get(own.region)
             if target is None:
                 raise ConfigurationError(
                     f"region {model.owner} has not pinned its peer {own.region} (parties.peers.{own.region}), so its "
                     f"border cannot be asked; `fedsov region set {model.owner}` pins it"
                 )
-            return _crossed(serving_gate(Place(model.folder, ledger), theirs), model, target, MANY)
+            return _crossed(serving_gate(place, theirs), model, target, MANY)
 
     def _hub_gate(self, params: Mapping[str, str], hub: Party) -> Gate:
         border = BorderSettings(

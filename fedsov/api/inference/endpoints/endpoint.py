@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import socket
 import time
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +25,7 @@ from fedsov.errors import ApprovalRefused, ConfigurationError, CrossingRefused
 from fedsov.inference.approved import ApprovedList
 from fedsov.inference.limits import RequestLimits
 from fedsov.keys.members import read_members
-from fedsov.ledger.ledger import Ledger
-from fedsov.region.admission import Place
+from fedsov.region.admission import Place, open_region
 from fedsov.region.serving.hosting import (
     Hosting,
     categories_of_stores,
@@ -36,12 +34,11 @@ from fedsov.region.serving.hosting import (
     serving_gate,
 )
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import check_ledger, read_settings
 from fedsov.region.trust.known_peers import is_signed_sealing_key
 from fedsov.runtimes.serving.place import EndpointPlace, publish, read_place
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.serving_folder import ServingFolder
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace
 
 LOOPBACK = "127.0.0.1"
 DAYS_VALID = 2
@@ -98,10 +95,7 @@ def publish_endpoint(root: Path, name: str, listening: Listening) -> Published:
     ApprovalRefused, LedgerBroken, WorkspaceUnusable.
     """
     folder = Workspace(root).region(name)
-    check_ledger(folder, name)
-    with closing(Ledger(ledger_of(folder), name)) as ledger:
-        place = Place(folder, ledger)
-        own = read_settings(folder, ledger)
+    with open_region(folder, name) as (place, own):
         if listening.tls:
             _check_certificate(folder, name)
         return _published(place, own, listening, approvals.in_force(place, own))

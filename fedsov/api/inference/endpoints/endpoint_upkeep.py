@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,9 @@ from fedsov.api.inference.endpoints.endpoint import Published, published_again
 from fedsov.api.inference.endpoints.serving_settings import watched_files
 from fedsov.errors import FedsovError
 from fedsov.keys.certificates import REGION
-from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.calendar import real_day
-from fedsov.region.admission import Place
-from fedsov.region.settings_file import FILE, read_settings
+from fedsov.region.admission import open_region
+from fedsov.region.settings_file import FILE
 from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
 from fedsov.runtimes.deployment.supervision.parties import ENVIRONMENT
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
@@ -36,7 +34,7 @@ from fedsov.runtimes.deployment.supervision.supervisor import Service
 from fedsov.runtimes.serving.place import EndpointPlace, read_place
 from fedsov.storage.private_files import keep_private
 from fedsov.storage.serving_folder import ServingFolder
-from fedsov.storage.workspace import Workspace, ledger_of
+from fedsov.storage.workspace import Workspace
 
 SECONDS = 1.0
 """Between two looks at the files."""
@@ -71,10 +69,9 @@ class Upkeep:
     def publish(self, health: Any) -> bool:
         """Decides and publishes; False where that failed, which is said."""
         try:
-            with closing(Ledger(ledger_of(self._folder), self._name)) as ledger:
-                own = read_settings(self._folder, ledger)
+            with open_region(self._folder, self._name) as (place, own):
                 self._watched = watched_files(own)
-                published = published_again(Place(self._folder, ledger), own, self._last)
+                published = published_again(place, own, self._last)
         except FedsovError as error:
             health.tell(waits_for=f"its hosts to be decided: {error}")
             self._lines.warning("hosting", f"whom it serves could not be decided again: {error}")

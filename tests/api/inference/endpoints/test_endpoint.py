@@ -223,6 +223,14 @@ def test_upkeep_writes_over_what_somebody_else_put_there_and_tries_again_what_fa
         serving.join()
 
 
+def test_upkeep_begins_no_ledger_where_the_region_s_is_gone(workspace: Workspace) -> None:
+    publish_endpoint(workspace.root, "DE", PLAIN)
+    path, health = ledger_of(workspace.region("DE")), Health()
+    path.unlink()
+    assert not Upkeep(workspace.root, "DE", LogLines("DE (hosting)"), threading.Event()).publish(health)
+    assert "the ledger of DE is gone" in health.state.waits_for and not path.exists()
+
+
 def test_an_endpoint_for_which_the_border_permits_nobody_any_more_is_closed_at_once(workspace: Workspace) -> None:
     set_settings(workspace.root, ["DE"], ["serving.hosts=[FR]"])
     before = publish_endpoint(workspace.root, "DE", PLAIN).place
