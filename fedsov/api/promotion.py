@@ -332,7 +332,7 @@ def _hub_ledger(workspace: Workspace) -> Iterator[Ledger]:
     path = ledger_of(workspace.hub)
     if not is_there(path):
         raise ConfigurationError(_alone(workspace))
-    with closing(Ledger(path, Ledger.read(path).owner)) as ledger:
+    with closing(Ledger.existing(path)) as ledger:
         yield ledger
 
 

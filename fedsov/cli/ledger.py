@@ -209,7 +209,7 @@ def anchor(arguments: AnchorArguments) -> None:
     roots = _content(arguments.root)
     query, reply = _stamped(arguments, path)
     moment = stamps.stamped(query, reply, roots)
-    ledger = Ledger(path, Ledger.read(path).owner)
+    ledger = Ledger.existing(path)
     entry = stamps.keep(ledger, query, reply, stamped_at=moment, now=datetime.now(UTC))
     ledger.close()
     stamp = f"the head at {query.head.size:,} entries was stamped at {moment.isoformat()}"

@@ -105,6 +105,13 @@ class Ledger:
             ledger._owner, ledger._key = ledger._named(transaction)
         return ledger
 
+    @classmethod
+    def existing(cls, path: Path) -> Ledger:
+        """Opens the ledger at `path` for writing, whoever owns it; makes none. Raises LedgerBroken."""
+        with closing(cls.read(path)) as there:
+            owner = there.owner
+        return cls(path, owner)  # not inside: a file that is closed drops this process's locks of it
+
     @property
     def owner(self) -> str:
         """Whose ledger it is."""

@@ -102,6 +102,16 @@ def test_another_owner_cannot_open_it(book: Ledger) -> None:
         Ledger(book._path, "us")
 
 
+def test_a_book_that_exists_is_opened_for_writing_by_its_path_and_none_is_made(book: Ledger, tmp_path: Path) -> None:
+    book.close()
+    opened = Ledger.existing(book._path)
+    assert (opened.owner, opened.append({"number": 8}).seq) == ("eu", 8)
+    opened.close()
+    with pytest.raises(LedgerBroken, match="no ledger at"):
+        Ledger.existing(tmp_path / "absent" / "ledger.sqlite")
+    assert not (tmp_path / "absent").exists()
+
+
 def test_the_signing_key_is_its_owners_alone_and_stays(book: Ledger) -> None:
     path = book._path.with_name("signing.key")
     assert path.stat().st_mode & 0o777 == 0o600

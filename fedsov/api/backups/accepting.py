@@ -117,7 +117,7 @@ def _held(home: Path, owner: str) -> Iterator[tuple[Ledger, Path]]:
     """An owner's ledger, verified, and its folder; nobody else uses the home meanwhile."""
     workspace = Workspace(home)
     path = path_of(workspace, owner)
-    with hold_workspace(workspace), closing(Ledger(path, Ledger.read(path).owner)) as ledger:
+    with hold_workspace(workspace), closing(Ledger.existing(path)) as ledger:
         ledger.verify()
         yield ledger, path.parent
 

@@ -171,7 +171,7 @@ def _write(root: Path, entry: Mapping[str, Any]) -> None:
 
 def _append(paths: Mapping[str, Path], entry: Mapping[str, Any]) -> None:
     """Into each of these ledgers; then the hub's, where it is one of them, notes the heads of the others."""
-    opened = {name: Ledger(path, Ledger.read(path).owner) for name, path in paths.items()}
+    opened = {name: Ledger.existing(path) for name, path in paths.items()}
     regions = {name: ledger for name, ledger in opened.items() if name != "hub"}
     try:
         for ledger in opened.values():

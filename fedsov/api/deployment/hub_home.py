@@ -133,7 +133,7 @@ def hub_home(home: Path, *, owner: str = "") -> Iterator[HubHome]:
     path = ledger_of(Workspace(home).hub)
     if not is_there(path) and not owner:
         raise ConfigurationError(f"{home} is no hub's home; `fedsov deploy init DIR` makes DIR/hub")
-    with closing(Ledger(path, Ledger.read(path).owner if is_there(path) else owner)) as ledger:
+    with closing(Ledger.existing(path) if is_there(path) else Ledger(path, owner)) as ledger:
         yield HubHome(DeploymentFolder(home), ledger)
 
 

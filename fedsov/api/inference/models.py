@@ -95,6 +95,6 @@ def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, P
     path = ledger_of(workspace.hub)
     if not is_there(path):
         raise LedgerBroken(f"no ledger at {path}, beside the registry of the hub; restore your copy")
-    with hold_workspace(workspace), closing(Ledger(path, Ledger.read(path).owner)) as hub:
+    with hold_workspace(workspace), closing(Ledger.existing(path)) as hub:
         arrived = Sender(workspace, hub).send(model, show(root, region).settings)
     return model.saved, unpack_arrays(arrived)

@@ -96,7 +96,7 @@ def record_test(
     }
     with hold_workspace(Workspace(settings.workspace.resolve())), open_registry() as registry:
         path = ledger_of(tested.folder)
-        with closing(Ledger(path, Ledger.read(path).owner)) as ledger:
+        with closing(Ledger.existing(path)) as ledger:
             verdicts.note_verdict(ledger, about)
             worst = verdicts.verdict_of(ledger, tested.model, tested.version, tested.digest)
         for key, value in ((verdicts.NOTE, worst.word), (verdicts.REPORT_TAG, worst.report)):
