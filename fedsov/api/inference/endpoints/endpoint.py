@@ -59,6 +59,11 @@ class Listening:
     zone_port: int = 0
     tls: bool = True
 
+    @staticmethod
+    def of(place: EndpointPlace) -> Listening:
+        """Where a published endpoint listens."""
+        return Listening(host=place.host, port=place.port, zone_port=place.zone_port, tls=place.is_tls)
+
     @property
     def url(self) -> str:
         """Its address, for people."""
@@ -114,14 +119,13 @@ def published_again(place: Place, own: RegionSettings, last: EndpointPlace | Non
     if last is None and not path.exists():
         return None
     before = read_place(path, place.ledger.key) if last is None else last
-    listening = Listening(host=before.host, port=before.port, zone_port=before.zone_port, tls=before.is_tls)
     refusal: ApprovalRefused | None = None
     try:
         listed = approvals.in_force(place, own)
     except ApprovalRefused as error:  # whom it may serve is decided all the same
         listed, refusal = ApprovedList(own.region, approvals.counter_of(place.ledger)), error
     try:
-        published = _published(place, own, listening, listed, before)
+        published = _published(place, own, Listening.of(before), listed, before)
     except CrossingRefused:
         now = time.time()
         publish(replace(before, hosts=(), valid_until=now, published_at=_later(before.published_at)), place.ledger.sign)

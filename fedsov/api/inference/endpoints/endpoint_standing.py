@@ -13,9 +13,12 @@ from typing import Any
 from cryptography import x509
 
 from fedsov.api.inference.approval import approvals
+from fedsov.api.inference.endpoints.endpoint import Listening
 from fedsov.errors import FedsovError
+from fedsov.inference.approved import ApprovedList
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place
+from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE, read_settings
 from fedsov.runtimes.deployment.preflight.values import Finding
 from fedsov.runtimes.serving.place import EndpointPlace, read_place
@@ -66,12 +69,11 @@ def endpoints(root: Path) -> list[EndpointStanding]:
 def _standing(place: Place) -> EndpointStanding:
     endpoint = _published(place)
     listed = approvals.in_force(place, read_settings(place.folder, place.ledger))
-    scheme = "https" if endpoint.is_tls else "http"
     return EndpointStanding(
         endpoint.region,
-        f"{scheme}://{endpoint.host}:{endpoint.port}",
+        Listening.of(endpoint).url,
         _countries(endpoint),
-        tuple(f"{each.model} {each.version} ({each.mode})" for each in listed.versions),
+        _versions(listed),
         _listens(endpoint.host, endpoint.port),
     )
 
@@ -89,8 +91,8 @@ def examine_endpoint(folder: Path) -> Iterator[Finding]:
             return  # the check of region.yaml has said so
         if own.serving.issuers is None and not serving.root.exists():
             return
-        yield _approved(place)
-        yield _issuers(place)
+        yield _approved(place, own)
+        yield _issuers(own)
         if not serving.endpoint.exists():
             yield _certificate(serving, own.region)
             return
@@ -104,17 +106,21 @@ def examine_endpoint(folder: Path) -> Iterator[Finding]:
             yield _certificate(serving, own.region)
 
 
-def _approved(place: Place) -> Finding:
+def _approved(place: Place, own: RegionSettings) -> Finding:
     try:
-        listed = approvals.in_force(place, read_settings(place.folder, place.ledger))
+        listed = approvals.in_force(place, own)
     except FedsovError as error:
         return _amiss("approved list", str(error))
-    what = ", ".join(f"{each.model} {each.version} ({each.mode})" for each in listed.versions)
+    what = ", ".join(_versions(listed))
     return Finding("approved list", f"number {listed.counter}, signed by both: {what or 'nothing is approved'}")
 
 
-def _issuers(place: Place) -> Finding:
-    own = read_settings(place.folder, place.ledger)
+def _versions(listed: ApprovedList) -> tuple[str, ...]:
+    """The versions on a list, for people."""
+    return tuple(f"{each.model} {each.version} ({each.mode})" for each in listed.versions)
+
+
+def _issuers(own: RegionSettings) -> Finding:
     if own.serving.issuers is None:
         way = f"`fedsov region set {own.region} serving.issuers=FILE`"
         return Finding("issuers", problem="no table says whose tokens are believed", mend=way)
