@@ -7,15 +7,15 @@ In earnest an endpoint has a certificate of an authority that people's programs 
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from fedsov.keys.certificates import new_key, private_key
+from fedsov.keys.certificates.party_names import host_name, subject_of
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.serving_folder import ServingFolder
@@ -25,9 +25,9 @@ DAYS = 90
 
 def make_certificate(serving: ServingFolder, region: str, *, now: datetime) -> None:
     """Writes a key (P-256) and its certificate into the endpoint's folder. Raises WorkspaceUnusable."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"fedsov trial, endpoint of {region}")])
-    hosts = [x509.DNSName("localhost"), *(x509.IPAddress(ipaddress.ip_address(host)) for host in ("127.0.0.1", "::1"))]
+    text = new_key()
+    key, name = private_key(text), subject_of(f"fedsov trial, endpoint of {region}")
+    hosts = [host_name(host) for host in ("localhost", "127.0.0.1", "::1")]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -43,5 +43,5 @@ def make_certificate(serving: ServingFolder, region: str, *, now: datetime) -> N
     )
     make_private_folder(serving.root)
     serving.certificate.unlink(missing_ok=True)  # a cut here leaves no certificate beside another key
-    write_file(serving.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_file(serving.key, text)
     write_file(serving.certificate, certificate.public_bytes(Encoding.PEM))
