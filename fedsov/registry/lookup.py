@@ -9,8 +9,8 @@ with what MLflow says). The file is opened for reading alone.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -52,21 +52,18 @@ def listed(folder: Path) -> tuple[ListedVersion, ...]:
         return ()
     aliases: dict[tuple[str, int], list[str]] = {}
     tags: dict[tuple[str, int], dict[str, str]] = {}
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as file:
-            versions = file.execute(_VERSIONS, (_DELETED,)).fetchall()
-            for name, version, alias in file.execute(_ALIASES):
-                aliases.setdefault((name, int(version)), []).append(alias)
-            for name, version, key, value in file.execute(_TAGS):
-                tags.setdefault((name, int(version)), {})[key] = value
-    except sqlite3.Error as error:
-        raise WorkspaceUnusable(f"the registry {path} cannot be read ({error}); restore your copy") from error
+    with _reading(path) as file:
+        versions = file.execute(_VERSIONS, (_DELETED,)).fetchall()
+        for name, version, alias in file.execute(_ALIASES):
+            aliases.setdefault((name, int(version)), []).append(alias)
+        for name, version, key, value in file.execute(_TAGS):
+            tags.setdefault((name, int(version)), {})[key] = value
     keyed = ((str(name), int(version), source, run or "") for name, version, source, run in versions)
     return tuple(
         ListedVersion(
             name,
             version,
-            Path(unquote(urlsplit(source).path)),
+            folder_of(source),
             tuple(aliases.get((name, version), ())),
             tags.get((name, version), {}),
             run,
@@ -77,12 +74,23 @@ def listed(folder: Path) -> tuple[ListedVersion, ...]:
 
 def params_of(folder: Path, run: str) -> dict[str, str]:
     """The settings of a run (MLflow's id) as the registry of a folder noted them. Raises WorkspaceUnusable."""
-    path = registry_of(folder)
+    with _reading(registry_of(folder)) as file:
+        return {str(key): str(value) for key, value in file.execute(_PARAMS, (run,))}
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file of a registry, open for reading alone. Raises WorkspaceUnusable for a damaged one."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as file:
-            return {str(key): str(value) for key, value in file.execute(_PARAMS, (run,))}
+            yield file
     except sqlite3.Error as error:
         raise WorkspaceUnusable(f"the registry {path} cannot be read ({error}); restore your copy") from error
+
+
+def folder_of(source: str) -> Path:
+    """The folder that a version's address names."""
+    return Path(unquote(urlsplit(source).path))
 
 
 def name_of(reference: str) -> str:

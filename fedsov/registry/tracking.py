@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import alembic.command  # noqa: F401  MLflow checks the schema with it
 import mlflow.store.model_registry.sqlalchemy_store
@@ -30,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.model.packaging.signature import DESCRIPTION, WEIGHTS
 from fedsov.registry import schema
+from fedsov.registry.lookup import folder_of
 from fedsov.registry.mlmodel import flavour_files
 from fedsov.registry.values import ModelRecord, RunRecord, Version
 from fedsov.storage.bounded_files import parsed_json
@@ -131,11 +131,6 @@ def _weights(version: Any) -> bytes | None:
         return (folder_of(version.source) / WEIGHTS).read_bytes()
     except OSError:
         return None
-
-
-def folder_of(source: str) -> Path:
-    """The folder that a version's address names."""
-    return Path(unquote(urlsplit(source).path))
 
 
 def _experiment(client: MlflowClient, name: str, artifacts: Path) -> str:

@@ -10,8 +10,8 @@ from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.model.packaging import saved
 from fedsov.registry import models, promote, record
 from fedsov.registry import tracking as _tracking  # noqa: F401  the slow import is paid once
-from fedsov.registry.lookup import find, listed, name_of, params_of
-from fedsov.registry.tracking import folder_of, opened
+from fedsov.registry.lookup import find, folder_of, listed, name_of, params_of
+from fedsov.registry.tracking import opened
 from fedsov.registry.values import ModelRecord, RunRecord
 from tests.model.world import parameters_of, saved_model
 
