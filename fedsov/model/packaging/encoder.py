@@ -106,9 +106,7 @@ class Encoder:
         numeric = [columns[column.name] for column in self.columns[: self._numbers]]
         numbers = _plain(numeric, (self._numbers, rows)) if all(type(values) is list for values in numeric) else None
         if numbers is None:
-            numbers = np.empty((self._numbers, rows), np.float64)
-            for place, values in enumerate(numeric):
-                numbers[place] = as_numbers(self.columns[place].name, values)
+            numbers = self._each_as_numbers(numeric, rows)
         words = [_values(columns[column.name]) for column in self.columns[self._numbers :]]
         return self._encoded(numbers.T, words)
 
@@ -129,10 +127,15 @@ class Encoder:
         numeric = turned[: self._numbers]
         numbers = _plain(numeric, (self._numbers, len(rows)))
         if numbers is None:
-            numbers = np.empty((self._numbers, len(rows)), np.float64)
-            for place, values in enumerate(numeric):
-                numbers[place] = _floats(self.columns[place].name, values)
+            numbers = self._each_as_numbers(numeric, len(rows))
         return self._encoded(numbers.T, turned[self._numbers :])
+
+    def _each_as_numbers(self, columns: Sequence[Any], rows: int) -> np.ndarray:
+        """(k, N) float64 of the columns of numbers, one after the other. Raises ColumnRefused."""
+        numbers = np.empty((self._numbers, rows), np.float64)
+        for place, values in enumerate(columns):
+            numbers[place] = as_numbers(self.columns[place].name, values)
+        return numbers
 
     def encode_numbers(self, numbers: np.ndarray) -> np.ndarray:
         """The (N, D) float32 inputs of (N, k) float64 numbers in the order of `columns`, NaN where missing.
