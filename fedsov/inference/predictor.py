@@ -22,11 +22,8 @@ import onnxruntime as ort
 from fedsov.errors import ConfigurationError, InputError
 from fedsov.label import Label
 from fedsov.model.packaging.encoder import Encoder, InputColumn, Unseen
-from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, Signature
+from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, INPUTS, OUTPUTS, Signature
 from fedsov.storage.bounded_files import parsed_json
-
-INPUTS, OUTPUTS = "inputs", "outputs"
-"""The names of the graph's input and output."""
 
 
 class Predictor:

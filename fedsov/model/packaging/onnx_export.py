@@ -28,12 +28,11 @@ from fedsov.model.network import Parameters, is_layered, is_shipped
 from fedsov.model.packaging.loaded import answering
 from fedsov.model.packaging.onnx_layers import layered_graph
 from fedsov.model.packaging.saved import SavedModel
+from fedsov.model.packaging.signature import INPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from torch import nn
 
-INPUTS, OUTPUTS = "inputs", "outputs"
-"""The names of the graph's input and output."""
 CLOSE = 1e-6
 """How far the graph's answers may be from torch's: probabilities by so much, a number by so much of its size or of the
 target's scale."""

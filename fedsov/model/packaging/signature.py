@@ -20,6 +20,8 @@ from fedsov.model.targets import TargetRule
 
 DESCRIPTION, WEIGHTS, GRAPH = "model.json", "model.safetensors", "model.onnx"
 """The files of a model: what it is, its parameters, and, where it is served, its graph."""
+INPUTS, OUTPUTS = "inputs", "outputs"
+"""The names of a graph's input and output."""
 PROBABILITY = "probability"
 """What the one output of a model of 0 and 1 is called."""
 EXAMPLE_ROWS = 5
