@@ -10,7 +10,6 @@ import typer
 from fedsov.cli.arguments import note, run_settings
 from fedsov.cli.declaration import command, command_app
 from fedsov.cli.serving import CoordinatorArguments, port
-from fedsov.cli.serving import port as own_port
 
 app = command_app()
 
@@ -23,9 +22,7 @@ class UpArguments(CoordinatorArguments):
     serve: Annotated[bool, typer.Option("--serve", help="Each region also serves its approved models.")] = False
     serve_port: Annotated[
         int,
-        typer.Option(
-            "--serve-port", metavar="N", help="Of the first region's endpoint; others follow.", parser=own_port
-        ),
+        typer.Option("--serve-port", metavar="N", help="Of the first region's endpoint; others follow.", parser=port),
     ] = 8080
     tls: Annotated[
         bool, typer.Option("--tls", help="Endpoints speak TLS, with certificates made for this machine.")
