@@ -15,7 +15,7 @@ from pathlib import Path
 from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.deployment.trial_rooms import rooms_in_lines, trial_rooms
 from fedsov.api.inference.endpoints.endpoint import Listening, check_free, publish_endpoint
-from fedsov.api.inference.endpoints.endpoint_upkeep import upkeep_service
+from fedsov.api.inference.endpoints.endpoint_upkeep import endpoint_services
 from fedsov.api.inference.endpoints.trial_endpoints import trial_endpoints, unsaid_jurisdictions
 from fedsov.config.settings import Settings
 from fedsov.errors import ConfigurationError
@@ -26,7 +26,6 @@ from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.health import HealthListener
 from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process
 from fedsov.runtimes.deployment.supervision.supervisor import Service, run
-from fedsov.runtimes.serving.service import endpoint_service
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
 from fedsov.storage.workspace import Workspace, ledger_of, store_of
@@ -133,7 +132,7 @@ def _endpoint(workspace: Path, name: str, listening: Listening | None) -> list[S
     published = publish_endpoint(workspace, name, listening)
     for line in published.lines():
         print(f"fedsov: {line}", file=sys.stderr)
-    return [endpoint_service(published.place), upkeep_service(published.place)]
+    return endpoint_services(published.place)
 
 
 def _holding(workspace: Workspace, dataset: str) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """A region's endpoint as its settings, its border and its approved list have it: decided, then published.
 
     published = publish_endpoint(root, "DE", Listening(port=8443))     # hosts decided, endpoint.json signed
-    published.place                                                    # what `endpoint_service` starts
+    published.place                                                    # what `endpoint_services` starts
     published.hosting.refused                                          # whom it does not serve any more, and why
 
 Publishing again is how a change reaches processes that run (`published_again`): a process beside them does it

@@ -32,6 +32,7 @@ from fedsov.runtimes.deployment.supervision.parties import ENVIRONMENT
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.runtimes.deployment.supervision.supervisor import Service
 from fedsov.runtimes.serving.place import EndpointPlace, read_place
+from fedsov.runtimes.serving.service import endpoint_service
 from fedsov.storage.private_files import keep_private
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace
@@ -112,11 +113,11 @@ def _entry(path: Path) -> tuple[str, int, int] | None:
     return str(path), status.st_mtime_ns, status.st_size
 
 
-def upkeep_service(place: EndpointPlace) -> Service:
-    """The process that publishes an endpoint anew, beside the one that answers."""
+def endpoint_services(place: EndpointPlace) -> list[Service]:
+    """The processes of a published endpoint: the one that answers, and the one that publishes it anew."""
     root = Workspace.around(place.folder).root
     command = [sys.executable, "-m", "fedsov.api.inference.endpoints.endpoint_upkeep", str(root), place.region]
-    return Service(f"{place.region} (hosting)", REGION, command, environment=ENVIRONMENT)
+    return [endpoint_service(place), Service(f"{place.region} (hosting)", REGION, command, environment=ENVIRONMENT)]
 
 
 def main() -> None:

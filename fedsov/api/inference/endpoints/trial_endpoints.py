@@ -13,14 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedsov.api.inference.endpoints.endpoint import Listening, check_free, publish_endpoint, trial_certificate
-from fedsov.api.inference.endpoints.endpoint_upkeep import upkeep_service
+from fedsov.api.inference.endpoints.endpoint_upkeep import endpoint_services
 from fedsov.api.inference.endpoints.trial_tokens import trial_issuer
 from fedsov.api.region_settings import set_settings, show
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.jurisdiction import Region
 from fedsov.region.serving.hosting import own_jurisdictions
 from fedsov.runtimes.deployment.supervision.supervisor import Service
-from fedsov.runtimes.serving.service import endpoint_service
 from fedsov.storage.workspace import Workspace
 
 BY, WHY = "fedsov up --serve", "a trial on one machine"
@@ -76,4 +75,4 @@ def _endpoint(root: Path, name: str, listening: Listening, progress: Progress) -
         progress(line)
     for model in published.listed.models:
         progress(f"{name} answers at {listening.url}/v1/models/{model}/predict")
-    return [endpoint_service(published.place), upkeep_service(published.place)]
+    return endpoint_services(published.place)
