@@ -38,7 +38,6 @@ from fedsov.region.admission import Place, open_region
 from fedsov.region.lifecycle.erasure import BEGUN
 from fedsov.region.lifecycle.erasure import NOTE as ERASURE
 from fedsov.region.settings import RegionSettings
-from fedsov.region.settings_file import check_ledger, read_settings
 from fedsov.region.trust.access import Opening, keys_for, record_opening
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import parsed_json
