@@ -1,50 +1,35 @@
 """`deploy ...`: how parties come to trust each other: init, join, request, approve, accept, renew, revoke, show.
 
-`deploy_files` has the group's last command.
+`deploy_files` has the group's last command; `deploy_authority` asks for the passphrase.
 """
 
 from __future__ import annotations
 
-import getpass
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import Annotated
 
 import typer
 
 from fedsov.cli import deploy_files
-from fedsov.cli.arguments import (
-    Arguments,
-    By,
-    Why,
-    ask,
-    note,
-    positive,
-    print_json,
-    print_line,
-    run_settings,
-)
+from fedsov.cli.arguments import Arguments, By, Why, ask, note, positive, print_json, print_line, run_settings
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, KeyUnavailable
-
-if TYPE_CHECKING:
-    from fedsov.keys.certificates import OpenAuthority
+from fedsov.cli.deploy_authority import (
+    Authority,
+    Days,
+    Secret,
+    note_unused_reason,
+    opened_authority,
+    passphrase,
+    person,
+)
+from fedsov.errors import ConfigurationError
 
 PORT = 9092
 """As `fedsov.storage.party_file.PORT`; the help text loads nothing."""
-Days = Annotated[int, typer.Option("--days", metavar="N", help="Days that a certificate is valid.", parser=positive)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-Authority = Annotated[
-    Path, typer.Option("--ca", metavar="DIR", help="The authority's folder, DIR/ca of `deploy init`.")
-]
-Secret = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file", metavar="FILE", help="Of the authority; else FEDSOV_CA_PASSPHRASE, else you are asked."
-    ),
-]
 app = group_app(
     "Who belongs to a deployment: an authority, invitations, requests, approvals, and what was revoked.",
     examples=(
@@ -105,10 +90,10 @@ def init(arguments: DeployInitArguments) -> None:
         arguments.place,
         settings,
         HubAddress(arguments.host, arguments.port),
-        passphrase=lambda new: _passphrase(arguments.secret, new=new),
+        passphrase=lambda new: passphrase(arguments.secret, new=new),
         now=datetime.now(UTC),
         days=arguments.days,
-        **_person(arguments),
+        **person(arguments),
     )
     if arguments.json:
         print_json(outcome.to_json())
@@ -170,7 +155,7 @@ def join(arguments: JoinArguments) -> None:
         parties: Parties = invited.settings.parties
         lines = [f"region {invited.name}; parties: {parties.listed()}", *invited.edited, f"what protects less: {loose}"]
         ask(lines, "Sign these settings?")
-    _print_request(arguments, enter(arguments.workspace, invited, now=now, **_person(arguments)))
+    _print_request(arguments, enter(arguments.workspace, invited, now=now, **person(arguments)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,9 +245,9 @@ def approve(arguments: DeployApproveArguments) -> None:
     examined = examine(arguments.workspace, text, certificate_in(AuthorityFolder(arguments.ca)))
     if not arguments.yes:
         ask(examined.lines, "Approve this?")
-    authority = _authority(arguments.ca, arguments.secret)
+    authority = opened_authority(arguments.ca, arguments.secret)
     now = datetime.now(UTC)
-    outcome = sign(arguments.workspace, examined, authority, days=arguments.days, now=now, **_person(arguments))
+    outcome = sign(arguments.workspace, examined, authority, days=arguments.days, now=now, **person(arguments))
     if arguments.json:
         print_json(outcome.to_json())
         return
@@ -298,9 +283,9 @@ def accept(arguments: AcceptArguments) -> None:
     is_operators = is_operators_home(home)
     if is_operators:
         outcome = operators.accept(home, text, now=now)
-        _note_unused_reason(arguments)
+        note_unused_reason(arguments)
     else:
-        outcome = joining.accept(home, text, now=now, **_person(arguments))
+        outcome = joining.accept(home, text, now=now, **person(arguments))
     if arguments.json:
         print_json(outcome.to_json())
         return
@@ -345,15 +330,13 @@ def renew(arguments: RenewArguments) -> None:
 
     if arguments.ca is None and is_operators_home(arguments.workspace):
         _print_operator_request(arguments, operators.renew(arguments.workspace, now=datetime.now(UTC)))
-        _note_unused_reason(arguments)
+        note_unused_reason(arguments)
         return
     if arguments.ca is None:
-        _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **_person(arguments)))
+        _print_request(arguments, ask_anew(arguments.workspace, now=datetime.now(UTC), **person(arguments)))
         return
-    authority = _authority(arguments.ca, arguments.secret)
-    members = renew_hub(
-        arguments.workspace, authority, days=arguments.days, now=datetime.now(UTC), **_person(arguments)
-    )
+    authority = opened_authority(arguments.ca, arguments.secret)
+    members = renew_hub(arguments.workspace, authority, days=arguments.days, now=datetime.now(UTC), **person(arguments))
     if arguments.json:
         print_json({name: {"serial": member.serial, "not_after": member.not_after} for name, member in members.items()})
         return
@@ -380,7 +363,7 @@ def revoke(arguments: RevokeArguments) -> None:
     """
     from fedsov.api.deployment.approvals import revoke as take_back
 
-    listed = take_back(arguments.workspace, arguments.name, now=datetime.now(UTC), **_person(arguments))
+    listed = take_back(arguments.workspace, arguments.name, now=datetime.now(UTC), **person(arguments))
     if arguments.json:
         print_json(
             {"name": arguments.name, "counter": listed.counter, "serials": [entry.serial for entry in listed.revoked]}
@@ -408,45 +391,3 @@ def show(arguments: DeployShowArguments) -> None:
         return
     for line in shown.sentences():
         print_line(line)
-
-
-class _Person(Protocol):
-    """The options by which a person answers for an act."""
-
-    @property
-    def by(self) -> str: ...
-
-    @property
-    def why(self) -> str: ...
-
-
-def _person(arguments: _Person) -> dict[str, str]:
-    """Who acts, and why, for the ledger."""
-    from fedsov.api.region_settings import UNSAID, user
-
-    return {"by": arguments.by or user(), "why": arguments.why or UNSAID}
-
-
-def _note_unused_reason(arguments: _Person) -> None:
-    if arguments.by or arguments.why:
-        note("an operator's home has no ledger: --by and --why are noted nowhere")
-
-
-def _authority(folder: Path, secret: Path | None) -> OpenAuthority:
-    from fedsov.api.deployment.authority import AuthorityFolder, open_authority
-
-    return open_authority(AuthorityFolder(folder), _passphrase(secret, new=False))
-
-
-def _passphrase(file: Path | None, *, new: bool) -> str:
-    """The authority's passphrase: of a file, of the environment, or asked for; a new one twice."""
-    from fedsov.api.deployment.authority import VARIABLE, given_passphrase
-
-    if words := given_passphrase(file):
-        return words
-    if not sys.stdin.isatty():
-        raise KeyUnavailable(f"no passphrase of the authority; name its file by --passphrase-file, or set {VARIABLE}")
-    words = getpass.getpass("A new passphrase for the authority: " if new else "Passphrase of the authority: ")
-    if new and getpass.getpass("The same again: ") != words:
-        raise KeyUnavailable("the two passphrases differ; nothing was made")
-    return words
