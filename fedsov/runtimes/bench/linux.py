@@ -152,7 +152,7 @@ def landlock(
     version = landlock_version()
     every = (1 << (13 + (version >= 2) + (version >= 3))) - 1 | (IOCTL_DEV if version >= 5 else 0)
     read = READ | (EXECUTE if programs else 0)
-    ruleset = _ruleset(every, OF_TCP if ports is not None and version >= 4 else 0, SCOPES if version >= 6 else 0)
+    ruleset = _ruleset(every, OF_TCP if ports is not None else 0, SCOPES)
     try:
         for paths, access in ((readable, read), (writable, every & ~EXECUTE), (listed, READ_DIR)):
             for path in paths:
@@ -176,6 +176,7 @@ def keep_signals_inside() -> None:
 
 
 def _ruleset(files: int, network: int, scopes: int) -> int:
+    """A new ruleset; an older kernel is not told of what it does not know."""
     version = landlock_version()
     content = struct.pack("=QQQ", files, network, scopes)[: 24 if version >= 6 else 16 if version >= 4 else 8]
     return _called("syscall", RULESET, content, ctypes.c_size_t(len(content)), 0)
