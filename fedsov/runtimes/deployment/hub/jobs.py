@@ -107,7 +107,7 @@ class Jobs:
     """The jobs of a hub, in a folder. Used by the coordinator's one loop alone.
 
     Args:
-        submitters: the names of those who may submit jobs now; everybody where it is not given.
+        submitters: the names of those who may submit jobs now.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Jobs:
         bells: Bells,
         retention: JobRetention = KEPT,
         *,
-        submitters: Callable[[], Collection[str]] | None = None,
+        submitters: Callable[[], Collection[str]],
     ) -> None:
         self._folder, self._bells, self._retention, self._submitters = folder, bells, retention, submitters
         self._jobs: dict[str, Job] = {}
@@ -210,7 +210,7 @@ class Jobs:
                 return {"stop": job.id}
             if is_busy:
                 continue
-            if job.state == WAITING and self._submitters is not None and job.by not in self._submitters():
+            if job.state == WAITING and job.by not in self._submitters():
                 await self._withdraw(job)
                 continue
             if job.state == WAITING or (job.state == RUNNING and job.dispatcher != dispatcher):
