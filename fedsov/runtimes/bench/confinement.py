@@ -53,8 +53,13 @@ class Confinement:
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of an environment that model code's processes are begun with, and where they find this one's modules."""
     found = {name: value for name, value in environment.items() if name in PASSED_ON or name.startswith(ARITHMETIC)}
+    return {**found, **own_modules()}
+
+
+def own_modules() -> dict[str, str]:
+    """The variables by which another process finds this one's modules, with paths as they are seen from here."""
     paths = [os.path.abspath(path) for path in sys.path if path]
-    return {**found, "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+    return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def confine(to: Confinement) -> list[str]:

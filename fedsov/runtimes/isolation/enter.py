@@ -11,18 +11,19 @@ from __future__ import annotations
 import os
 import sys
 
+from fedsov.runtimes.bench.confinement import own_modules
 from fedsov.runtimes.isolation.walls import Walls, raise_walls
 
 
 def main() -> None:
     """Raises the walls and runs the program."""
     walls, program = Walls.from_json(sys.argv[1]), sys.argv[2:]
-    paths = [os.path.abspath(path) for path in sys.path if path]  # as they are seen from here
+    modules = own_modules()
     try:
         raise_walls(walls)
     except OSError as error:
         sys.exit(f"fedsov: no walls by {walls.means} now ({error.strerror}), as there were; start `fedsov up` again")
-    os.environ.update(PYTHONPATH=os.pathsep.join(paths), PYTHONSAFEPATH="1")
+    os.environ.update(modules)
     os.execv(program[0], program)
 
 
