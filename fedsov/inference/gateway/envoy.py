@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.errors import ConfigurationError
-from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
+from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream, chain_name
 from fedsov.inference.tokens.issuers import Issuer
 
 _TYPE = "type.googleapis.com/envoy."
@@ -283,7 +283,7 @@ def _route(
     header = {"key": HEADER, "value": code}
     return {
         "match": {**plain, "headers": [{"name": _claim_header(place), "string_match": pattern}, single]},
-        "route": {"cluster": _name(chain), "timeout": f"{table.limits.seconds}s"},
+        "route": {"cluster": chain_name(chain), "timeout": f"{table.limits.seconds}s"},
         "request_headers_to_add": [{"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
     }
 
@@ -295,20 +295,16 @@ def _quoted(word: str) -> str:
     )
 
 
-def _name(chain: tuple[str, ...]) -> str:
-    return "to_" + ".".join(chain)
-
-
 def _cluster(table: GatewayTable, chain: tuple[str, ...]) -> dict[str, Any]:
     regions = [table.regions[name] for name in chain]
     return _typed(
         "config.cluster.v3.Cluster",
-        name=_name(chain),
+        name=chain_name(chain),
         type="STRICT_DNS",
         connect_timeout="2s",
         common_lb_config={"healthy_panic_threshold": {"value": 0}},
         load_assignment={
-            "cluster_name": _name(chain),
+            "cluster_name": chain_name(chain),
             "endpoints": [_endpoint(place, region) for place, region in enumerate(regions)],
         },
         health_checks=[

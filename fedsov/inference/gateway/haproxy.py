@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fedsov.checks import listed
 from fedsov.errors import ConfigurationError
-from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
+from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream, chain_down, chain_name
 from fedsov.inference.tokens.issuers import Issuer
 from fedsov.inference.tokens.key_sets import PublicKey
 
@@ -40,7 +40,7 @@ def render(table: GatewayTable, keys: Keys, folder: Path) -> dict[str, str]:
     issuers = list(enumerate(table.issuers.issuers))
     files = {f"words-{place}.map": _map(table.words(issuer)) for place, issuer in issuers}
     chains = table.routing.chains()
-    files["chains.map"] = _map({code: _backend(chain) for chain, codes in chains.items() for code in codes})
+    files["chains.map"] = _map({code: chain_name(chain) for chain, codes in chains.items() for code in codes})
     for place, issuer in issuers:
         for number, key in _numbered(issuer, keys):
             files[f"key-{place}-{number}.pem"] = _pem(key)
@@ -90,10 +90,6 @@ def _combined(certificate: Path, key: Path) -> str:
         return f"{certificate.read_text().strip()}\n{key.read_text().strip()}\n"
     except OSError as problem:
         raise ConfigurationError(f"{problem.filename} cannot be read: {problem.strerror}") from None
-
-
-def _backend(chain: tuple[str, ...]) -> str:
-    return "to_" + ".".join(chain)
 
 
 def _global(table: GatewayTable) -> list[str]:
@@ -215,20 +211,15 @@ def _routed(folder: Path, leeway: int) -> list[str]:
 
 def _backends(table: GatewayTable) -> Iterator[str]:
     for chain in table.routing.chains():
-        yield f"backend {_backend(chain)}"
+        yield f"backend {chain_name(chain)}"
         yield f"  option httpchk GET {table.health}"
         yield "  http-check expect status 200"
         # not by a rule on nbsrv, which is 0 in an old process that still answers what it has begun
-        body = f"""'{{"error":"{_down(chain)}"}}'"""
+        body = f"""'{{"error":"{chain_down(chain)}"}}'"""
         yield f"  http-error status 503 content-type application/json string {body}"
         for place, name in enumerate(chain):
             yield f"  server {name} {_server(table.regions[name])}{' backup' if place else ''}"
         yield ""
-
-
-def _down(chain: tuple[str, ...]) -> str:
-    """Why a request is answered with 503."""
-    return f"{' and '.join(chain)} may serve this jurisdiction and {'is' if len(chain) == 1 else 'are'} down"
 
 
 def _server(region: Upstream) -> str:

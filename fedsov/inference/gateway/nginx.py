@@ -17,7 +17,7 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from fedsov.errors import ConfigurationError
-from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream
+from fedsov.inference.gateway.table import HEADER, PATHS, GatewayTable, Keys, Upstream, chain_down
 from fedsov.inference.tokens.issuers import Issuer
 from fedsov.inference.tokens.key_sets import PublicKey
 
@@ -125,8 +125,7 @@ def _locations(table: GatewayTable) -> Iterator[str]:
             yield from _proxied(table.regions[name], table.limits.seconds)
             yield f"      error_page 502 504 = @to_{number}_{place + 1};"
             yield "    }"
-        down = f"{' and '.join(chain)} may serve this jurisdiction and {'is' if len(chain) == 1 else 'are'} down"
-        answer = json.dumps({"error": down})
+        answer = json.dumps({"error": chain_down(chain)})
         yield f"    location @to_{number}_{len(chain)} {{ default_type application/json; return 503 '{answer}'; }}"
 
 

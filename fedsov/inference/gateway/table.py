@@ -157,6 +157,16 @@ class GatewayTable:
         return words | {word: code for word, code in issuer.mapping.items() if code in served}
 
 
+def chain_name(chain: tuple[str, ...]) -> str:
+    """What a configuration calls the regions of a chain together."""
+    return "to_" + ".".join(chain)
+
+
+def chain_down(chain: tuple[str, ...]) -> str:
+    """Why a request is answered with 503."""
+    return f"{' and '.join(chain)} may serve this jurisdiction and {'is' if len(chain) == 1 else 'are'} down"
+
+
 Keys = Mapping[str, KeySet]
 """The keys of each issuer, by its name."""
 
