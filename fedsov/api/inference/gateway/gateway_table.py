@@ -81,11 +81,10 @@ def read_gateway(workspace: Path, file: Path | None, today: date, *, listen: Hos
     return _of_workspace(workspace, listen) if file is None else _of_file(workspace, file, today, listen)
 
 
-def issuer_keys(issuers: IssuerTable) -> Mapping[str, KeySet]:
+def issuer_keys(sources: KeySources) -> Mapping[str, KeySet]:
     """The keys of every issuer now. Raises ConfigurationError where one has none."""
-    sources = KeySources(issuers)
     keys = sources.look()
-    if missing := [issuer.issuer for issuer in issuers.issuers if issuer.issuer not in keys]:
+    if missing := [issuer.issuer for issuer in sources.table.issuers if issuer.issuer not in keys]:
         reason = "; ".join(sources.faults)
         raise ConfigurationError(f"there are no keys of {', '.join(missing)}: {reason}")
     return keys

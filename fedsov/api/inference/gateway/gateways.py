@@ -17,7 +17,6 @@ from typing import Any
 from fedsov.api.inference.gateway.gateway_table import GatewaySource, issuer_keys, read_gateway
 from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.inference.gateway.table import GatewayTable, HostPort
-from fedsov.inference.tokens.key_sets import KeySet
 from fedsov.runtimes.serving import gateway_files
 from fedsov.runtimes.serving.gateway_files import KINDS, ProgramCheck
 from fedsov.runtimes.serving.gateway_process import LoadedTable, run
@@ -30,13 +29,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Files that were written for a gateway, and what its own program says of them."""
+    """Files that were written for a gateway, and what its own program says of them.
+
+    Attributes:
+        is_new: whether anything of them changed.
+    """
 
     kind: str
     folder: Path
     files: tuple[str, ...]
     checked: ProgramCheck
-    lines: tuple[str, ...] = ()
+    lines: tuple[str, ...]
+    is_new: bool
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -92,26 +96,29 @@ def render(
     Raises ConfigurationError for a table that cannot be, or what this gateway cannot do; WorkspaceUnusable.
     """
     source = read_gateway(workspace, table, today, listen=listen)
-    keys = issuer_keys(source.table.issuers)
-    checked = _tried(kind, source.table, keys)
-    files = gateway_files.render(kind, source.table, keys, folder)
-    if gateway_files.put_files(kind, folder, files) and pid_file is not None:
-        gateway_files.tell(kind, pid_file)
-    return Rendered(kind, folder, tuple(sorted(files)), checked, tuple(source.lines()))
+    return _put(kind, folder, source, KeySources(source.table.issuers), pid_file)
 
 
-def _tried(kind: str, table: GatewayTable, keys: Mapping[str, KeySet]) -> ProgramCheck:
-    """What the gateway's program says. Raises ConfigurationError where it refuses: what it reads now stays."""
-    checked = gateway_files.tried(kind, table, keys)
+def _put(kind: str, folder: Path, source: GatewaySource, sources: KeySources, pid_file: Path | None) -> Rendered:
+    """Writes the files once the gateway's program takes them, and tells the running one.
+
+    Raises ConfigurationError where it refuses: what it reads now stays.
+    """
+    keys = issuer_keys(sources)
+    checked = gateway_files.tried(kind, source.table, keys)
     if checked.is_valid is False:
         raise ConfigurationError(f"{kind} refuses the table, and its files are as they were: {checked.text}")
-    return checked
+    files = gateway_files.render(kind, source.table, keys, folder)
+    is_new = gateway_files.put_files(kind, folder, files)
+    if is_new and pid_file is not None:
+        gateway_files.tell(kind, pid_file)
+    return Rendered(kind, folder, tuple(sorted(files)), checked, tuple(source.lines()), is_new)
 
 
 def check(workspace: Path, *, table: Path | None, today: date) -> CheckedTable:
     """What a table routes where, and whether each gateway takes what is rendered from it. Raises ConfigurationError."""
     source = read_gateway(workspace, table, today)
-    keys = issuer_keys(source.table.issuers)
+    keys = issuer_keys(KeySources(source.table.issuers))
     kinds = {}
     for kind in KINDS:
         try:
@@ -155,7 +162,9 @@ def follow(
             try:
                 source = read_gateway(workspace, table, date.today(), listen=listen)
                 sources = _sources(sources, source.table)
-                _take(kind, folder, source, sources, pid_file, say)  # what changes meanwhile is seen at the next look
+                # what changes meanwhile is seen at the next look
+                if _put(kind, folder, source, sources, pid_file).is_new:
+                    say(f"{kind} has its new files in {folder}")
             except FedsovError as error:
                 say(f"the change could not be taken, and {kind} goes on with what it has: {error}")
         yield
@@ -170,14 +179,3 @@ def _seen(source: GatewaySource, sources: KeySources) -> Any:
     """What `follow` looks at: each file of the table, the issuers' keys, and the day."""
     files = {path: path.stat().st_mtime_ns if path.exists() else None for path in source.files}
     return date.today(), files, {name: dict(keys.keys) for name, keys in sources.look().items()}
-
-
-def _take(kind: str, folder: Path, source: GatewaySource, sources: KeySources, pid_file: Path | None, say: Say) -> None:
-    keys = sources.look()
-    if missing := [issuer.issuer for issuer in source.table.issuers.issuers if issuer.issuer not in keys]:
-        raise ConfigurationError(f"there are no keys of {', '.join(missing)}: {'; '.join(sources.faults)}")
-    _tried(kind, source.table, keys)
-    if gateway_files.put_files(kind, folder, gateway_files.render(kind, source.table, keys, folder)):
-        if pid_file is not None:
-            gateway_files.tell(kind, pid_file)
-        say(f"{kind} has its new files in {folder}")

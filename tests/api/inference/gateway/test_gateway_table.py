@@ -14,6 +14,7 @@ from fedsov.api.inference.gateway.gateway_table import issuer_keys, read_gateway
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.inference.routing import NoRegion, Routed, route
 from fedsov.ledger.ledger import Ledger
+from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.place import EndpointPlace, publish
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.workspace import ledger_of
@@ -94,7 +95,7 @@ def test_parts_of_a_country_go_to_the_region_that_names_them(folder):
 def test_every_file_that_it_was_read_from_is_named(folder):
     source = read_gateway(folder, folder / "gateway.yaml", TODAY)
     assert {path.name for path in source.files} == {"gateway.yaml", "issuers.yaml", "jwks.json"}
-    assert set(issuer_keys(source.table.issuers)[ISSUER].keys) == {"k1", "e1"}
+    assert set(issuer_keys(KeySources(source.table.issuers))[ISSUER].keys) == {"k1", "e1"}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_table_that_cannot_be_is_refused_by_name(folder, before, after, words)
 def test_an_issuer_without_keys_is_said(folder):
     (folder / "jwks.json").unlink()
     with pytest.raises(ConfigurationError, match="no keys of https://idp.example"):
-        issuer_keys(read_gateway(folder, folder / "gateway.yaml", TODAY).table.issuers)
+        issuer_keys(KeySources(read_gateway(folder, folder / "gateway.yaml", TODAY).table.issuers))
 
 
 def endpoint(root: Path, name: str, issuers: str, **changes) -> EndpointPlace:
