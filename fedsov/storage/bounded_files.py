@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,14 @@ def read_bounded(path: Path, *, largest: int = LARGEST) -> bytes:
     return content
 
 
-def parsed_json(text: bytes | str) -> Any:
-    """The value of a JSON text. Raises ValueError for any other, TooLarge for one nested deeper than 100 levels."""
+def parsed_json(text: bytes | str, *, of_pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The value of a JSON text. Raises ValueError for any other, TooLarge for one nested deeper than 100 levels.
+
+    Args:
+        of_pairs: makes an object of its names and values, each name as often as it stands there.
+    """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=of_pairs)
     except RecursionError as problem:
         raise TooLarge(f"it is nested deeper than {DEEPEST} levels") from problem
     level, depth = [value], 0

@@ -16,7 +16,6 @@ b'abc'
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from base64 import urlsafe_b64decode
@@ -198,9 +197,8 @@ def _part(word: bytes) -> dict[str, Any]:
 def _object(content: bytes) -> dict[str, Any]:
     """A JSON object in which no name stands twice, which two readers could read differently."""
     try:
-        plain = json.loads(content, object_pairs_hook=_each_once)
-        parsed_json(content)  # not nested too deep
-    except (ValueError, RecursionError):
+        plain = parsed_json(content, of_pairs=_each_once)
+    except ValueError:
         plain = None
     if not isinstance(plain, dict):
         raise TokenRefused(401, "the token holds no JSON object in which each name stands once")
