@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -21,6 +22,30 @@ Application = Callable[[Any, Any, Any], Awaitable[None]]
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than gateways keep theirs, so that they close first."""
 BACKLOG = 2048
+
+
+def bound_socket(host: str, port: int, *, listens: bool) -> socket.socket:
+    """A socket at an address of this machine; without `listens` it refuses until a server has it. Raises OSError."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        if listens:
+            bound.listen(BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    bound.setblocking(False)
+    return bound
+
+
+def server_tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """TLS 1.2 and later, with a server's certificate. Raises OSError, ssl.SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 class AsgiServer:

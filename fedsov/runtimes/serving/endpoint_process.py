@@ -27,6 +27,7 @@ from fedsov.processes import freeze, live
 from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
+from fedsov.runtimes.serving.asgi_server import bound_socket
 from fedsov.runtimes.serving.place import read_place
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 
@@ -198,18 +199,11 @@ class EndpointProcess:
 
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises ConfigurationError where it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(2048)
+        return bound_socket(host, port, listens=True)
     except OSError as error:
-        listener.close()
         hint = "name another with serve-port" if error.errno == errno.EADDRINUSE else "name an address of this machine"
         raise ConfigurationError(f"the endpoint cannot listen on {host}:{port} ({error.strerror}); {hint}") from error
-    listener.setblocking(False)
-    return listener
 
 
 def _warm_up() -> None:

@@ -31,7 +31,7 @@ from fedsov.inference.gateway.forwarding import Gateway, GatewayState
 from fedsov.inference.gateway.table import GatewayTable
 from fedsov.inference.limits import RequestLimits
 from fedsov.inference.tokens.token_check import TokenCheck
-from fedsov.runtimes.serving.asgi_server import AsgiServer
+from fedsov.runtimes.serving.asgi_server import AsgiServer, bound_socket, server_tls
 from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.jwks import KeySources
 from fedsov.runtimes.serving.region_client import RegionClient
@@ -193,32 +193,22 @@ def _unnoted(status: int) -> None:
 
 def _listener(table: GatewayTable) -> socket.socket:
     """The gateway's socket. Raises ConfigurationError where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in table.listen.bare_host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((table.listen.bare_host, table.listen.port))
+        return bound_socket(table.listen.bare_host, table.listen.port, listens=False)
     except OSError as problem:
-        listener.close()
         raise ConfigurationError(
             f"the gateway cannot listen at {table.listen}: {problem.strerror}; --listen HOST:PORT takes another address"
         ) from None
-    listener.setblocking(False)
-    return listener
 
 
 def _tls(table: GatewayTable) -> ssl.SSLContext | None:
     """TLS 1.2 and later with the gateway's certificate; None without one. Raises ConfigurationError."""
     if table.certificate is None or table.key is None:
         return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
     try:
-        context.load_cert_chain(table.certificate, table.key)
+        return server_tls(table.certificate, table.key)
     except (OSError, ssl.SSLError) as problem:
         raise ConfigurationError(f"{table.certificate} and {table.key} are no certificate and key: {problem}") from None
-    return context
 
 
 def _limits(table: GatewayTable) -> RequestLimits:

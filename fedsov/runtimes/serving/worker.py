@@ -36,7 +36,7 @@ from fedsov.inference.request_log.settings import HomeRegion
 from fedsov.inference.state import EndpointState
 from fedsov.inference.use.usage import Usage
 from fedsov.processes import give_back_memory, reuse_memory
-from fedsov.runtimes.serving.asgi_server import AsgiServer
+from fedsov.runtimes.serving.asgi_server import AsgiServer, server_tls
 from fedsov.runtimes.serving.http_protocol import endpoint_protocol
 from fedsov.runtimes.serving.issuer_keys import IssuerKeys
 from fedsov.runtimes.serving.loading import load_state, names_of
@@ -124,7 +124,8 @@ class _Worker:
 
     async def _servers(self) -> list[AsgiServer]:
         protocol = endpoint_protocol(self._place.limits, self._endpoint.at_once, self._usage.refused)
-        self._tls = _tls(self._place) if self._place.is_tls else None
+        serving = self._place.serving
+        self._tls = server_tls(serving.certificate, serving.key) if self._place.is_tls else None
         public = AsgiServer(self._endpoint, protocol, {})
         await public.listen(self._start.listener, self._tls)
         if self._start.zone is None:
@@ -268,15 +269,6 @@ def _close(log: RequestLog) -> None:
         log.close()
     except LogFull as error:
         _LOG.error("%s", error)
-
-
-def _tls(place: EndpointPlace) -> ssl.SSLContext:
-    """TLS 1.2 and later, with the endpoint's certificate. Raises OSError, ssl.SSLError."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(place.serving.certificate, place.serving.key)
-    return context
 
 
 def _seen(path: Path) -> Any:
