@@ -20,8 +20,7 @@ from fedsov.keys.members import Member, written_members
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_files import put_noted
-from fedsov.runtimes.deployment.approved import NOTE
-from fedsov.runtimes.deployment.noted import MEMBERS, acts, check_newest, members_in, newest_counter
+from fedsov.runtimes.deployment.noted import MEMBERS, NOTE, acts, check_newest, members_in, newest_counter
 from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.bounded_files import TooLarge, read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder

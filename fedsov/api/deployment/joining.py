@@ -39,7 +39,7 @@ from fedsov.keys.certificates import (
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, noted
 from fedsov.region.trust.known_peers import signed_sealing_key
-from fedsov.runtimes.deployment.approved import NOTE
+from fedsov.runtimes.deployment.noted import NOTE
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.deployment_folder import DeploymentFolder

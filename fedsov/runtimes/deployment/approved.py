@@ -7,18 +7,15 @@ A trial invites nobody: there the workspace is one owner's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from fedsov.keys.members import read_members
 from fedsov.ledger.ledger import Ledger
+from fedsov.runtimes.deployment.noted import acts, members_in
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import Workspace, ledger_of
-
-NOTE = "deployment"
-"""What the hub's ledger calls the note of an invitation, an approval, a renewal or a revocation."""
 
 
 def contradiction(home: Path, region: Mapping[str, Any]) -> str:
@@ -31,17 +28,17 @@ def contradiction(home: Path, region: Mapping[str, Any]) -> str:
     Raises KeyUnavailable, LedgerBroken.
     """
     name = str(region["name"])
-    place = _invited(home).get(name)
+    with closing(Ledger.read(ledger_of(Workspace(home).hub))) as ledger:
+        noted = acts(ledger)
+    place = _invited(noted).get(name)
     if place is not None and region["location"] != place:
         return f"{name} says that it lies in {region['location']}, and was invited as lying in {place}"
-    member = read_members(DeploymentFolder(home).members).get(name)
+    member = members_in(DeploymentFolder(home), noted).get(name)
     if member is not None and member.sealing_key and region["public_key"] != member.sealing_key:
         return f"{name} tells another sealing key than it was approved with; `fedsov deploy renew` tells a new one"
     return ""
 
 
-def _invited(home: Path) -> dict[str, str]:
-    """The country of every region that was invited, as the hub's ledger noted it last."""
-    with closing(Ledger.read(ledger_of(Workspace(home).hub))) as ledger:
-        acts = [entry.body["note"][NOTE] for entry in ledger.notes(NOTE)]
-    return {str(act["name"]): str(act["party"]["location"]) for act in acts if act["act"] == "invited"}
+def _invited(noted: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The country of every region that was invited, as it was noted last."""
+    return {str(act["name"]): str(act["party"]["location"]) for act in noted if act["act"] == "invited"}

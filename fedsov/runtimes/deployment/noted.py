@@ -17,12 +17,13 @@ from fedsov.keys.members import Member, members_of
 from fedsov.keys.revocation import RevocationList
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_files import noted_content
-from fedsov.runtimes.deployment.approved import NOTE
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import LARGEST, TooLarge, parsed_json
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
+NOTE = "deployment"
+"""What the hub's ledger calls the note of an invitation, an approval, a renewal or a revocation."""
 MEMBERS = "members"
 """The act by which a ledger notes the digest of the members' file."""
 
