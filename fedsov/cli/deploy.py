@@ -137,8 +137,8 @@ def join(arguments: JoinArguments) -> None:
     Run it on the region's own machine. region.yaml of the invitation is signed as it is in the folder now: read it
     first. Of a region that is here already the keys and settings stay, and the hub is pinned in them.
     """
-    from fedsov.api.deployment.invitations import authority_of, read_invitation
-    from fedsov.api.deployment.joining import join as enter
+    from fedsov.api.deployment.joining.invitations import authority_of, read_invitation
+    from fedsov.api.deployment.joining.joining import join as enter
     from fedsov.keys.certificates import fingerprint
     from fedsov.region.trust.parties import Parties
 
@@ -178,7 +178,7 @@ def request(arguments: OperatorRequestArguments) -> None:
 
     Run it on the operator's own machine; the key stays there. `approve` at the hub and `accept` here follow.
     """
-    from fedsov.api.deployment.operators import ask as ask_authority
+    from fedsov.api.deployment.operators.operators import ask as ask_authority
     from fedsov.runtimes.deployment.hub_connection import parse_address
 
     hub, now = parse_address(arguments.hub), datetime.now(UTC)
@@ -187,7 +187,7 @@ def request(arguments: OperatorRequestArguments) -> None:
 
 
 def _print_operator_request(arguments: Arguments, path: Path) -> None:
-    from fedsov.api.deployment.operator_papers import read_operator_request
+    from fedsov.api.deployment.operators.operator_papers import read_operator_request
 
     asked = read_operator_request(path.read_bytes())
     if arguments.json:
@@ -198,7 +198,7 @@ def _print_operator_request(arguments: Arguments, path: Path) -> None:
 
 
 def _print_request(arguments: Arguments, path: Path) -> None:
-    from fedsov.api.deployment.requests import read_request
+    from fedsov.api.deployment.joining.requests import read_request
 
     request = read_request(path.read_bytes())
     if arguments.json:
@@ -275,8 +275,9 @@ def accept(arguments: AcceptArguments) -> None:
     Run it again with a newer package, which tells of further regions. What the region's owner pinned stays as it is.
     In an operator's home nothing is pinned, and there is no ledger to note --by and --why in.
     """
-    from fedsov.api.deployment import joining, operators
     from fedsov.api.deployment.approvals import request_in
+    from fedsov.api.deployment.joining import joining
+    from fedsov.api.deployment.operators import operators
     from fedsov.storage.party_file import is_operators_home
 
     home, text, now = arguments.workspace, request_in(arguments.package), datetime.now(UTC)
@@ -323,8 +324,8 @@ def renew(arguments: RenewArguments) -> None:
     In the hub's workspace, with --ca: makes the hub's and its own operator's at once, and revokes those before; restart
     the hub then. Other parties go on meanwhile.
     """
-    from fedsov.api.deployment import operators
-    from fedsov.api.deployment.joining import renew as ask_anew
+    from fedsov.api.deployment.joining.joining import renew as ask_anew
+    from fedsov.api.deployment.operators import operators
     from fedsov.api.deployment.setting_up import renew_hub
     from fedsov.storage.party_file import is_operators_home
 

@@ -18,12 +18,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.deployment import operator_approvals
 from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
-from fedsov.api.deployment.operator_papers import OperatorRequest, is_operator_request, read_operator_request
+from fedsov.api.deployment.joining.packages import Approved, Package, known_members, read_package, written_package
+from fedsov.api.deployment.joining.requests import JoinRequest, read_request
+from fedsov.api.deployment.operators import operator_approvals
+from fedsov.api.deployment.operators.operator_papers import OperatorRequest, is_operator_request, read_operator_request
 from fedsov.api.deployment.own_certificates import member_of
-from fedsov.api.deployment.packages import Approved, Package, known_members, read_package, written_package
-from fedsov.api.deployment.requests import JoinRequest, read_request
 from fedsov.errors import CertificateRefused, ConfigurationError, unknown
 from fedsov.keys.certificates import DAYS, OPERATOR, REGION, OpenAuthority, fingerprint
 from fedsov.keys.revocation import RevocationList

@@ -1,6 +1,6 @@
 """Certificates of parties whose keys and authority are at hand: the hub, its operator, and every party of a trial.
 
-A region's key is made on its own machine instead, and only a request leaves (`fedsov.api.deployment.joining`).
+A region's key is made on its own machine instead, and only a request leaves (`fedsov.api.deployment.joining.joining`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 
 from fedsov.api.deployment.authority import AuthorityFolder, make_authority, open_authority
 from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
-from fedsov.api.deployment.invitations import proposal, write_invitation
+from fedsov.api.deployment.joining.invitations import proposal, write_invitation
 from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
 from fedsov.api.region_settings import RESERVED
 from fedsov.artifact import Party

@@ -10,8 +10,8 @@ import pytest
 
 from fedsov.api.deployment.approvals import examine, request_in, revoke
 from fedsov.api.deployment.hub_home import hub_home
-from fedsov.api.deployment.joining import renew
-from fedsov.api.deployment.requests import read_request, written_request
+from fedsov.api.deployment.joining.joining import renew
+from fedsov.api.deployment.joining.requests import read_request, written_request
 from fedsov.errors import CertificateRefused, ConfigurationError, KeyUnavailable
 from fedsov.keys import KeySettings, create_keys
 from fedsov.keys.certificates import check_issued, new_key, request

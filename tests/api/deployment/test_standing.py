@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fedsov.api.deployment.approvals import revoke
-from fedsov.api.deployment.joining import renew
+from fedsov.api.deployment.joining.joining import renew
 from fedsov.api.deployment.standing import standing
 from fedsov.errors import CertificateRefused, ConfigurationError
 from tests.api.deployment.world import NOW, SAID, Deployment

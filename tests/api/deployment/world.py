@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fedsov.api.deployment.approvals import approve, examine
 from fedsov.api.deployment.authority import AuthorityFolder, certificate_in, open_authority
-from fedsov.api.deployment.invitations import Invitation, authority_of, read_invitation
-from fedsov.api.deployment.joining import AcceptedPackage, accept, join
-from fedsov.api.deployment.packages import Approved
+from fedsov.api.deployment.joining.invitations import Invitation, authority_of, read_invitation
+from fedsov.api.deployment.joining.joining import AcceptedPackage, accept, join
+from fedsov.api.deployment.joining.packages import Approved
 from fedsov.api.deployment.setting_up import SetUp, set_up
 from fedsov.config.hydra_compose import compose
 from fedsov.config.settings import settings

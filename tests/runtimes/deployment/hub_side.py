@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api import region_settings
-from fedsov.api.deployment import operators
 from fedsov.api.deployment.approvals import approve, examine
 from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, open_authority
+from fedsov.api.deployment.operators import operators
 from fedsov.api.deployment.trial import Trial, set_up_trial
 from fedsov.keys.certificates import der_of, fingerprint
 from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access

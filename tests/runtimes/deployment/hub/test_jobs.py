@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fedsov.api.deployment import operators
 from fedsov.api.deployment.approvals import revoke
+from fedsov.api.deployment.operators import operators
 from fedsov.runtimes.deployment.hub import jobs
 from fedsov.runtimes.deployment.hub.jobs import JobRetention
 from fedsov.storage.deployment_folder import DeploymentFolder

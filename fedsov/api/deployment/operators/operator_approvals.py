@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from fedsov.api.deployment.hub_home import RENEWED, HubHome
-from fedsov.api.deployment.operator_papers import OperatorPackage, OperatorRequest, written_operator_package
+from fedsov.api.deployment.joining.packages import Approved
+from fedsov.api.deployment.operators.operator_papers import OperatorPackage, OperatorRequest, written_operator_package
 from fedsov.api.deployment.own_certificates import member_of
-from fedsov.api.deployment.packages import Approved
 from fedsov.api.region_settings import RESERVED
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys.certificates import HUB_OPERATOR, OPERATOR, OpenAuthority, fingerprint

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.api.deployment.invitations import parties_of, proposal, read_invitation, write_invitation
+from fedsov.api.deployment.joining.invitations import parties_of, proposal, read_invitation, write_invitation
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys.certificates import fingerprint, new_authority
 from fedsov.region.settings import RegionSettings

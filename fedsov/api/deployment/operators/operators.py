@@ -14,8 +14,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from fedsov.api.deployment.joining import AcceptedPackage
-from fedsov.api.deployment.operator_papers import (
+from fedsov.api.deployment.joining.joining import AcceptedPackage
+from fedsov.api.deployment.operators.operator_papers import (
     OperatorRequest,
     read_operator_package,
     read_operator_request,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.api.deployment import operators
 from fedsov.api.deployment.approvals import examine, revoke
 from fedsov.api.deployment.hub_home import hub_home
-from fedsov.api.deployment.operator_papers import (
+from fedsov.api.deployment.operators import operators
+from fedsov.api.deployment.operators.operator_papers import (
     is_operator_request,
     read_operator_package,
     read_operator_request,

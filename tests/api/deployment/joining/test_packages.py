@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedsov.api.deployment.packages import known_members, read_package, written_package
+from fedsov.api.deployment.joining.packages import known_members, read_package, written_package
 from fedsov.errors import CertificateRefused
 from fedsov.keys.certificates import new_authority
 from fedsov.keys.members import read_members

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fedsov.api import region_settings
-from fedsov.api.deployment.pinning import contradictions, pin
+from fedsov.api.deployment.joining.pinning import contradictions, pin
 from fedsov.artifact import Party
 from fedsov.region.trust.parties import Parties
 

@@ -22,11 +22,11 @@ from typing import Any
 
 from fedsov.api import region_settings
 from fedsov.api.deployment.hub_home import read_revoked
-from fedsov.api.deployment.invitations import Invitation
+from fedsov.api.deployment.joining.invitations import Invitation
+from fedsov.api.deployment.joining.packages import Package, read_package
+from fedsov.api.deployment.joining.pinning import contradictions, pin
+from fedsov.api.deployment.joining.requests import JoinRequest, written_request
 from fedsov.api.deployment.own_certificates import install, key_for
-from fedsov.api.deployment.packages import Package, read_package
-from fedsov.api.deployment.pinning import contradictions, pin
-from fedsov.api.deployment.requests import JoinRequest, written_request
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, open_keys, revocation
 from fedsov.keys.certificates import (

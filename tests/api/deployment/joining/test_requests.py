@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedsov.api.deployment.requests import JoinRequest, read_request, written_request
+from fedsov.api.deployment.joining.requests import JoinRequest, read_request, written_request
 from fedsov.errors import CertificateRefused
 from fedsov.keys.certificates import new_key, request
 from fedsov.ledger.ledger import Ledger

@@ -12,7 +12,7 @@ import pytest
 from fedsov.api import region_settings
 from fedsov.api.deployment.approvals import revoke
 from fedsov.api.deployment.hub_home import hub_home, read_revoked
-from fedsov.api.deployment.joining import join, renew
+from fedsov.api.deployment.joining.joining import join, renew
 from fedsov.api.deployment.standing import standing
 from fedsov.errors import CertificateRefused, ConfigurationError
 from fedsov.keys import KeySettings, open_keys
