@@ -1,0 +1,104 @@
+"""The control plane's database: SQLite embedded, or PostgreSQL; every table and each change of it go through here.
+
+    database = Database.open("sqlite:////srv/hub/control.sqlite")   # or postgresql+psycopg://...
+    with database.changing() as connection:                        # one transaction, which wakes whoever waits
+        connection.execute(insert(rollouts).values(...))
+    with database.reading() as connection: ...
+
+A subject's tables stand beside its code, as `sqlalchemy.Table(..., METADATA, ...)`. It holds metadata alone: states,
+signatures, digests, counts that passed a region's gate; never a row, a key or a parameter.
+
+Several processes change it: the service, commands of the hub's home, a second service. So nobody remembers what it
+holds; `changes` counts the transactions, and a process that waits asks for that number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, select, update
+from sqlalchemy.exc import OperationalError
+
+from fedsov.errors import WorkspaceUnusable
+
+METADATA = MetaData()
+"""Every table of the control plane."""
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("counter", Integer, nullable=False),
+)
+"""One row: how many transactions changed anything."""
+SECONDS = 30
+"""How long a writer waits for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An open database."""
+
+    engine: Engine
+
+    @staticmethod
+    def open(url: str) -> Database:
+        """A database by its URL; its tables are made where there are none.
+
+        Raises WorkspaceUnusable where it cannot be opened.
+        """
+        is_file = url.startswith("sqlite")
+        engine = create_engine(url, connect_args={"timeout": SECONDS} if is_file else {}, pool_pre_ping=not is_file)
+        if is_file:
+            event.listen(engine, "connect", _as_sqlite_is_used)
+            event.listen(engine, "begin", _begin_sqlite)
+        database = Database(engine)
+        try:
+            METADATA.create_all(engine)
+            with engine.begin() as connection:
+                if connection.scalar(select(CHANGES.c.counter)) is None:
+                    connection.execute(CHANGES.insert().values(id=1, counter=0))
+        except OperationalError as problem:
+            raise WorkspaceUnusable(
+                f"the control plane's database {engine.url!r} cannot be opened: {problem.orig}; "
+                "see that its server runs, or that its folder can be written"
+            ) from None
+        return database
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """One transaction that changes something: written whole, or not at all where the block raises."""
+        with self.engine.connect() as connection, connection.execution_options(fedsov_writes=True).begin():
+            connection.execute(update(CHANGES).values(counter=CHANGES.c.counter + 1))
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A view of one moment."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @property
+    def changes(self) -> int:
+        """How many transactions have changed anything."""
+        with self.engine.connect() as connection:
+            return int(connection.scalar(select(CHANGES.c.counter)) or 0)
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self.engine.dispose()
+
+
+def _as_sqlite_is_used(connection: Any, _: Any) -> None:
+    """A commit is on the disk, readers wait for no writer, and SQLAlchemy alone begins transactions."""
+    connection.isolation_level = None
+    for words in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {words}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock when it begins, so that none fails when it is half done."""
+    writes = connection.get_execution_options().get("fedsov_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,71 @@
+"""What the control plane keeps at the hub, and what a region keeps of it.
+
+    control/                   in the hub's home
+      control.sqlite           what it knows, unless its settings name PostgreSQL
+      artifacts/SHA256         files that regions fetch, by their digest
+      keys/                    of the repository of approved versions: what signs while the service runs (0600)
+      root/                    the three keys that change these, two of which are needed; kept elsewhere, in earnest
+
+    control/                   in a region's folder
+      root.json                the repository's root that the region's owner took, before anything was fetched
+      metadata/, targets/      what was fetched and verified last
+
+Every path is a value; nothing is created until it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class HubControlFolder:
+    """The paths of a hub's control plane, by the hub's home."""
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder itself."""
+        return self.home / "control"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "control.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def root_keys(self) -> Path:
+        return self.root / "root"
+
+    def artifact(self, sha256: str) -> Path:
+        """A file, by its digest in hexadecimal."""
+        return self.root / "artifacts" / sha256
+
+
+@dataclass(frozen=True, slots=True)
+class RegionControlFolder:
+    """The paths of what a region has of the control plane, by the region's folder."""
+
+    region: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder itself."""
+        return self.region / "control"
+
+    @property
+    def trusted_root(self) -> Path:
+        return self.root / "root.json"
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / "metadata"
+
+    @property
+    def targets(self) -> Path:
+        return self.root / "targets"
