@@ -291,13 +291,17 @@ def test_flower_s_non_public_modules_are_imported_in_three_modules() -> None:
     assert users <= homes, f"{', '.join(FLOWERS_OWN)} are imported in {sorted(users - homes)}"
 
 
-def test_jinja2_has_two_homes_a_page_for_people_and_files_by_which_a_party_runs() -> None:
+def test_jinja2_has_three_homes_the_record_the_pages_for_people_and_files_by_which_a_party_runs() -> None:
     users = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "fedsov").rglob("*.py")
         if any(name.partition(".")[0] == "jinja2" for name in _imports(path))
     }
-    assert users == {"fedsov/control_plane/compliance/page.py", "fedsov/infrastructure/workload/render.py"}
+    assert users == {
+        "fedsov/control_plane/compliance/page.py",
+        "fedsov/control_plane/pages/templates.py",
+        "fedsov/infrastructure/workload/render.py",
+    }
 
 
 def test_importing_fedsov_loads_nothing_heavy() -> None:

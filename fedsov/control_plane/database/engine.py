@@ -68,10 +68,15 @@ class Database:
         return database
 
     @contextmanager
-    def changing(self) -> Iterator[Connection]:
-        """One transaction that changes something: written whole, or not at all where the block raises."""
+    def changing(self, *, wakes: bool = True) -> Iterator[Connection]:
+        """One transaction that changes something: written whole, or not at all where the block raises.
+
+        Args:
+            wakes: whether anybody who waits may want to know; a sign-in is nobody else's news.
+        """
         with self.engine.connect() as connection, connection.execution_options(fedsov_writes=True).begin():
-            connection.execute(update(CHANGES).values(counter=CHANGES.c.counter + 1))
+            if wakes:
+                connection.execute(update(CHANGES).values(counter=CHANGES.c.counter + 1))
             yield connection
 
     @contextmanager

@@ -1,0 +1,230 @@
+"""Accounts of people at the hub: added, changed and removed by commands in the hub's home, never by a page.
+
+    add_account(database, Account("anna", roles, regions, ...), password="...")
+    account_of(database, "anna")
+
+An account has a password, or a subject of the OpenID provider that the hub names; its roles are the hub's own in both
+cases. Whoever adds, changes or removes one is noted in the hub's ledger by the caller. A change ends the sessions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Connection, Float, Row, String, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from fedsov.control_plane.database.engine import METADATA, Database
+from fedsov.control_plane.people.attempts import forget_failures
+from fedsov.control_plane.people.passwords import check_password, hashed, matches, temporary_password
+from fedsov.control_plane.people.roles import Person, Role
+from fedsov.control_plane.people.sessions import end_sessions
+from fedsov.errors import ConfigurationError, unknown
+
+ACCOUNTS = Table(
+    "accounts",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("roles", String(200), nullable=False),
+    Column("regions", String(4000), nullable=False),
+    Column("password", String(200), nullable=False),
+    Column("is_temporary", Boolean, nullable=False),
+    Column("temporary_until", Float, nullable=False),
+    Column("subject", String(255), nullable=True, unique=True),
+    Column("added", Float, nullable=False),
+)
+"""One row a person. `password` is what argon2 keeps of it; "" for who signs in by the OpenID provider."""
+TEMPORARY_SECONDS = 72 * 3600
+"""How long a password that the hub made opens the page that asks for another."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Somebody's account.
+
+    Attributes:
+        regions: those that it is for; none means all.
+        subject: the person at the OpenID provider; "" for a password.
+        is_temporary: whether the password was made by the hub and has to be changed at the first sign-in.
+        added: when, in seconds of the epoch.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    regions: frozenset[str] = frozenset()
+    subject: str = ""
+    is_temporary: bool = False
+    added: float = 0.0
+
+    @property
+    def person(self) -> Person:
+        """Who it is for."""
+        return Person(self.name, self.roles, self.regions)
+
+    def to_json(self) -> dict[str, Any]:
+        """For `account list --json` and for the ledger's note; nothing of the password."""
+        return {
+            "name": self.name,
+            "roles": sorted(self.roles),
+            "regions": sorted(self.regions),
+            "signs_in_by": "openid" if self.subject else "password",
+            "temporary_password": self.is_temporary,
+        }
+
+
+def add_account(database: Database, account: Account, *, password: str = "", now: float) -> str:
+    """Adds an account; returns the temporary password that was made, "" where one was given or none is needed.
+
+    Args:
+        password: the one that the person chose; "" makes a temporary one, but for who signs in by OpenID.
+
+    Raises ConfigurationError for a name that is taken or is none, a subject that another has, a weak password.
+    """
+    if not _NAME.fullmatch(account.name):
+        raise ConfigurationError(
+            f"{account.name!r} is no account's name; write small letters, digits, dot, hyphen, @ (at most 64)"
+        )
+    temporary, stored = _first_password(account, password)
+    with database.changing() as connection:
+        try:
+            connection.execute(
+                insert(ACCOUNTS).values(
+                    **_columns(account),
+                    name=account.name,
+                    subject=account.subject or None,
+                    password=stored,
+                    is_temporary=bool(temporary),
+                    temporary_until=now + TEMPORARY_SECONDS,
+                    added=now,
+                )
+            )
+        except IntegrityError:
+            raise ConfigurationError(
+                f"there is an account {account.name!r} or one of the same OpenID subject; `fedsov account list` "
+                f"shows them, `fedsov account remove {account.name}` removes it"
+            ) from None
+    return temporary
+
+
+def accounts(database: Database) -> list[Account]:
+    """Every account, by name."""
+    with database.reading() as connection:
+        return [_account(row) for row in connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name))]
+
+
+def account_of(database: Database, name: str) -> Account:
+    """An account. Raises ConfigurationError for an unknown name."""
+    listed = accounts(database)
+    for account in listed:
+        if account.name == name:
+            return account
+    raise ConfigurationError(unknown("account", name, [account.name for account in listed]))
+
+
+def account_of_subject(database: Database, subject: str) -> Account | None:
+    """The account of a person at the OpenID provider; None where the hub has none."""
+    with database.reading() as connection:
+        row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.subject == subject)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def reset_password(database: Database, name: str, *, password: str = "", now: float) -> str:
+    """A new password, and the end of the person's sessions; returns as `add_account`.
+
+    Raises ConfigurationError for an unknown name, who signs in by OpenID, a weak password.
+    """
+    account = account_of(database, name)
+    if account.subject:
+        raise ConfigurationError(f"{name} signs in by the OpenID provider and has no password here; reset it there")
+    temporary, stored = _first_password(account, password)
+    with database.changing() as connection:
+        _set_password(connection, name, stored, until=now + TEMPORARY_SECONDS if temporary else None)
+        end_sessions(connection, name)
+        forget_failures(connection, name)
+    return temporary
+
+
+def choose_password(database: Database, name: str, *, old: str, new: str, now: float) -> bool:
+    """Sets the password that the person chose and ends their other sessions; False where the old one is wrong.
+
+    Raises ConfigurationError for a weak password, and for the old one again.
+    """
+    if checked(database, name, old, now=now) is None:
+        return False
+    check_password(new, name=name)
+    if new == old:
+        raise ConfigurationError("the new password is the old one; choose another")
+    stored = hashed(new)
+    with database.changing() as connection:
+        _set_password(connection, name, stored, until=None)
+        end_sessions(connection, name)
+    return True
+
+
+def change_account(
+    database: Database, name: str, *, roles: frozenset[Role] | None = None, regions: frozenset[str] | None = None
+) -> Account:
+    """Other roles or regions, and the end of the person's sessions. Raises ConfigurationError for an unknown name."""
+    before = account_of(database, name)
+    after = replace(
+        before,
+        roles=before.roles if roles is None else roles,
+        regions=before.regions if regions is None else regions,
+    )
+    with database.changing() as connection:
+        connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**_columns(after)))
+        end_sessions(connection, name)
+    return after
+
+
+def remove_account(database: Database, name: str) -> Account:
+    """Removes an account and ends its sessions. Raises ConfigurationError for an unknown name."""
+    account = account_of(database, name)
+    with database.changing() as connection:
+        end_sessions(connection, name)
+        connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.name == name))
+    return account
+
+
+def checked(database: Database, name: str, password: str, *, now: float) -> Account | None:
+    """The account of a name and its password; None for a wrong one, after the same time whatever is wrong."""
+    with database.reading() as connection:
+        row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
+    is_right = matches(password, "" if row is None else row.password)
+    if row is None or not is_right or (row.is_temporary and now > row.temporary_until):
+        return None
+    return _account(row)
+
+
+def _first_password(account: Account, password: str) -> tuple[str, str]:
+    """The temporary password that was made, if any, and what is kept."""
+    if account.subject:
+        if password:
+            raise ConfigurationError("give a password or --subject, not both")
+        return "", ""
+    temporary = "" if password else temporary_password()
+    check_password(password or temporary, name=account.name)
+    return temporary, hashed(password or temporary)
+
+
+def _set_password(connection: Connection, name: str, stored: str, *, until: float | None) -> None:
+    values = {"password": stored, "is_temporary": until is not None, "temporary_until": until or 0.0}
+    connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**values))
+
+
+def _columns(account: Account) -> dict[str, str]:
+    return {"roles": ",".join(sorted(account.roles)), "regions": ",".join(sorted(account.regions))}
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        row.name,
+        frozenset(Role(word) for word in row.roles.split(",")),
+        frozenset(filter(None, row.regions.split(","))),
+        row.subject or "",
+        row.is_temporary,
+        row.added,
+    )

@@ -1,0 +1,120 @@
+"""Sessions of people who are signed in, in the database, so that each service knows them and any may end them.
+
+    token = begin_session(database, "anna", now=time.time())   # the cookie's value; the database has its digest alone
+    name = session_of(database, token, now=time.time())        # None once it ended
+    end_session(database, token)
+
+A session ends after an hour without a request, after twelve hours whatever happens, at sign-out, and when the account
+is changed. Signing in always begins a new one: a token that somebody planted before is never signed in.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    String,
+    Table,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from fedsov.control_plane.database.engine import METADATA, Database
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("began", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("must_choose", Boolean, nullable=False),
+)
+"""One row a session. `must_choose`: it was begun with a temporary password, and opens the page for another alone."""
+IDLE_SECONDS, LONGEST_SECONDS = 3600.0, 12 * 3600.0
+_TOUCH_SECONDS = 60.0
+"""How seldom a request is noted: not each is a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody's session, by its token.
+
+    Attributes:
+        must_choose: whether the person has to choose a password first.
+    """
+
+    token: str
+    name: str
+    must_choose: bool = False
+
+    @property
+    def csrf(self) -> str:
+        """What a form has to bring beside the cookie."""
+        return csrf_of(self.token)
+
+
+def csrf_of(token: str) -> str:
+    """What only a page that was sent to the holder of a cookie can know."""
+    return sha256(b"fedsov csrf\0" + token.encode()).hexdigest()
+
+
+def new_token() -> str:
+    """256 bits that nobody can foresee."""
+    return secrets.token_urlsafe(32)
+
+
+def begin_session(database: Database, name: str, *, now: float, must_choose: bool = False, before: str = "") -> str:
+    """Begins a session and returns its token; the one `before` ends, and so do all that are over."""
+    token = new_token()
+    with database.changing(wakes=False) as connection:
+        connection.execute(delete(SESSIONS).where(or_(SESSIONS.c.sha256 == _digest(before), _is_over(now))))
+        connection.execute(
+            insert(SESSIONS).values(sha256=_digest(token), name=name, began=now, seen=now, must_choose=must_choose)
+        )
+    return token
+
+
+def session_of(database: Database, token: str, *, now: float, is_act: bool = True) -> Session | None:
+    """The session of a token; None where there is none or it is over.
+
+    Args:
+        is_act: whether it is the person who asks, and not a page that waits for news.
+    """
+    with database.reading() as connection:
+        row = connection.execute(select(SESSIONS).where(SESSIONS.c.sha256 == _digest(token), ~_is_over(now))).first()
+    if row is None:
+        return None
+    if is_act and now - row.seen > _TOUCH_SECONDS:
+        with database.changing(wakes=False) as connection:
+            connection.execute(update(SESSIONS).where(SESSIONS.c.sha256 == row.sha256).values(seen=now))
+    return Session(token, row.name, row.must_choose)
+
+
+def end_session(database: Database, token: str) -> None:
+    """Ends a session; nothing where there is none."""
+    with database.changing(wakes=False) as connection:
+        connection.execute(delete(SESSIONS).where(SESSIONS.c.sha256 == _digest(token)))
+
+
+def end_sessions(connection: Connection, name: str) -> None:
+    """Ends every session of a person, in the caller's transaction."""
+    connection.execute(delete(SESSIONS).where(SESSIONS.c.name == name))
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode()).hexdigest()
+
+
+def _is_over(now: float) -> ColumnElement[bool]:
+    return or_(SESSIONS.c.seen < now - IDLE_SECONDS, SESSIONS.c.began < now - LONGEST_SECONDS)
