@@ -36,6 +36,8 @@ from fedsov.label import PUBLIC, Label
 from fedsov.storage.bounded_files import LARGEST, parsed_json
 
 FORMAT = "fedsov approved versions 1"
+NOTE = "approved_versions"
+"""What a ledger, the hub's or a region's, calls the note of a change of an approved list."""
 CHAMPION, CANARY, SHADOW = MODES = ("champion", "canary", "shadow")
 VERDICTS = ("pass", "undecided", "fail")
 """Of an attack test of the version; one without a test counts as undecided."""
@@ -195,6 +197,28 @@ def written(listed: ApprovedList, *, hub: Signatory, region: Signatory) -> bytes
     return json.dumps({"format": FORMAT, **plain, "signatures": signatures}, indent=1).encode()
 
 
+def half_signed(listed: ApprovedList, *, hub_key: str, region: Signatory) -> bytes:
+    """The text of a list with the region's signature alone: nothing believes it until the hub has signed too."""
+    plain = _plain(listed, hub_key, region.key)
+    signatures = {"hub": "", "region": region.sign(message(FORMAT, plain)).hex()}
+    return json.dumps({"format": FORMAT, **plain, "signatures": signatures}, indent=1).encode()
+
+
+def countersigned(content: bytes, *, hub: Signatory, region_key: str) -> tuple[ApprovedList, bytes]:
+    """A list that a region signed, and its text with the hub's signature too.
+
+    Raises ApprovalRefused where it is not signed by this region for this hub.
+    """
+    plain, signatures = _parts(content)
+    _check_signed(plain, signatures, region=region_key)
+    keys = plain["keys"]
+    if keys.get("hub") != hub.key:
+        raise ApprovalRefused(f"the list is for the hub whose key is {str(keys.get('hub'))[:16]}, not {hub.key[:16]}")
+    signatures = {**signatures, "hub": hub.sign(message(FORMAT, plain)).hex()}
+    whole_text = json.dumps({"format": FORMAT, **plain, "signatures": signatures}, indent=1).encode()
+    return _listed(plain), whole_text
+
+
 def read_approved(content: bytes, hub_key: str, region_key: str) -> ApprovedList:
     """The list in a text that both signed.
 
@@ -205,14 +229,7 @@ def read_approved(content: bytes, hub_key: str, region_key: str) -> ApprovedList
     Raises ApprovalRefused for anything else: another form, one signature, other keys, one byte changed.
     """
     plain, signatures = _parts(content)
-    to_check = message(FORMAT, plain)
-    for whose, key in (("hub", hub_key), ("region", region_key)):
-        is_named = isinstance(plain.get("keys"), dict) and plain["keys"].get(whose) == key
-        if not key or not is_named or not _holds(key, to_check, signatures.get(whose)):
-            raise ApprovalRefused(
-                f"the list of approved versions is not signed by the {whose} whose key is {key[:16] or 'not pinned'}, "
-                f"or was changed since; {_WAY_OUT}"
-            )
+    _check_signed(plain, signatures, hub=hub_key, region=region_key)
     return _listed(plain)
 
 
@@ -246,6 +263,18 @@ def _parts(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     if form != FORMAT:
         raise ApprovalRefused(f"the list of approved versions is {str(form)[:60]!r}, not {FORMAT!r}; {_WAY_OUT}")
     return plain, signatures
+
+
+def _check_signed(plain: Mapping[str, Any], signatures: Mapping[str, Any], **keys: str) -> None:
+    """Raises ApprovalRefused unless each of these keys, by whose it is, is named in the list and signed it."""
+    to_check = message(FORMAT, plain)
+    for whose, key in keys.items():
+        is_named = isinstance(plain.get("keys"), dict) and plain["keys"].get(whose) == key
+        if not key or not is_named or not _holds(key, to_check, signatures.get(whose)):
+            raise ApprovalRefused(
+                f"the list of approved versions is not signed by the {whose} whose key is {key[:16] or 'not pinned'}, "
+                f"or was changed since; {_WAY_OUT}"
+            )
 
 
 def _holds(key: str, to_check: bytes, signature: Any) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedsov.errors import ApprovalRefused, ConfigurationError
+from fedsov.inference.approved import NOTE as NOTE
 from fedsov.inference.approved import ApprovedList, Signatory, read_approved, written
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.signed_files import noted_content, put_noted
@@ -22,9 +23,6 @@ from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import LARGEST, TooLarge
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.serving_folder import ServingFolder
-
-NOTE = "approved_versions"
-"""What a ledger calls the note of a change of an approved list."""
 
 
 def hub_key(own: RegionSettings) -> str:

@@ -1,0 +1,261 @@
+"""What may be done about a rollout at the hub: by a person there, by a region's approver, and by what regions report.
+
+    rollouts = HubRollouts(database, ledger, repository, region_key)
+    rollouts.candidate(3, "DE")                  # what DE's approver looks at
+    rollouts.take_lists(signed)                  # DE's half of both lists; the answer is what it signs next
+    rollouts.take_signatures(signatures)         # from now on nobody is asked any more
+    rollouts.start(3, by="A. Person", why="a trial")
+    rollouts.rollback(3, by="A. Person", why="complaints")
+
+Each act is one transaction of the database, and the hub's ledger notes it first: whoever is killed when, what was
+published is what the state says, and a ledger has at most a note of what did not come to be. Lists and signatures are
+there before anything is published, so no act waits for a region.
+
+Proposing a version, and approving it as the hub, take its registry and its gate (`fedsov.api.control.rollouts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.rollouts import states, tables, wanted
+from fedsov.control_plane.rollouts.lists import whole_lists
+from fedsov.control_plane.rollouts.states import Change, Rollout
+from fedsov.control_plane.rollouts.status import RolloutStatus, status_of
+from fedsov.control_plane.rollouts.tables import Event, StoredList
+from fedsov.control_plane.rollouts.wanted import Wanted
+from fedsov.errors import ConfigurationError
+from fedsov.inference.approved import NOTE, Signatory, read_approved
+from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.protocol.rollouts import (
+    BACK,
+    FORWARD,
+    Candidate,
+    RoleSignatures,
+    RolesToSign,
+    SignedLists,
+    WindowReport,
+)
+from fedsov.storage.atomic_files import sha256_hex
+
+ROLLOUT = "rollout"
+"""What the hub's ledger calls the note of an act about a rollout."""
+
+
+class Roles(Protocol):
+    """What of the repository of signed metadata a rollout takes: `fedsov.control_plane.repository`."""
+
+    def draft_list(self, connection: Connection, region: str, content: bytes, *, after: int) -> bytes:
+        """The metadata of a region's role with this list, of a version never used before, to be signed."""
+
+    def check_signature(self, connection: Connection, region: str, draft: bytes, signature: bytes) -> None:
+        """Raises ApprovalRefused unless the region signed this metadata."""
+
+    def publish_list(self, connection: Connection, region: str, draft: bytes, signature: bytes, content: bytes) -> None:
+        """Signs the metadata as the hub and publishes it, in the caller's transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubRollouts:
+    """The rollouts of a hub.
+
+    Attributes:
+        ledger: the hub's, open for writing.
+        roles: the repository of signed metadata.
+        region_key: the key (Ed25519, hexadecimal) that a region is known by. Raises ConfigurationError for no region.
+    """
+
+    database: Database
+    ledger: Ledger
+    roles: Roles
+    region_key: Callable[[str], str]
+
+    def candidate(self, number: int, region: str) -> Candidate:
+        """What a region's approver looks at. Raises ConfigurationError where there is nothing to sign for it."""
+        with self.database.reading() as connection:
+            rollout, proposal = tables.get(connection, number)
+        states.check_signable(rollout, region)
+        return proposal.candidate(number, region)
+
+    def waiting(self, region: str) -> tuple[int, ...]:
+        """The rollouts that wait for a region's approver."""
+        with self.database.reading() as connection:
+            rollouts = tables.open_rollouts(connection)
+        return tuple(
+            each.number for each in rollouts if each.state != states.PROPOSED and region in each.at(states.UNSIGNED)
+        )
+
+    def take_lists(self, lists: SignedLists) -> RolesToSign:
+        """Takes a region's half of both lists, and answers with what it signs next.
+
+        Raises ConfigurationError where there is nothing to sign; ApprovalRefused for lists that say something else.
+        """
+        candidate = self.candidate(lists.rollout, lists.region)
+        wanted_counter = self._wanted_counter(lists.region)
+        hub = Signatory(self.ledger.key, self.ledger.sign)
+        whole = whole_lists(lists, candidate, hub=hub, region_key=self.region_key(lists.region), wanted=wanted_counter)
+        with self.database.changing() as connection:
+            states.check_signable(tables.get(connection, lists.rollout)[0], lists.region)
+            forward_role, back_role = (
+                self.roles.draft_list(connection, lists.region, content, after=lists.role_version)
+                for content in (whole.forward_text, whole.back_text)
+            )
+            both = (
+                StoredList(
+                    direction=FORWARD, counter=whole.forward.counter, content=whole.forward_text, role=forward_role
+                ),
+                StoredList(direction=BACK, counter=whole.back.counter, content=whole.back_text, role=back_role),
+            )
+            tables.put_lists(connection, lists.rollout, lists.region, both)
+            self._note(connection, "showed its lists", lists.rollout, lists.region, by=lists.by, why=lists.why)
+        return RolesToSign(
+            rollout=lists.rollout,
+            forward=whole.forward_text,
+            back=whole.back_text,
+            forward_role=forward_role,
+            back_role=back_role,
+        )
+
+    def take_signatures(self, signatures: RoleSignatures) -> RolloutStatus:
+        """Takes a region's signatures of the metadata; a started rollout goes on with it.
+
+        Raises ConfigurationError, ApprovalRefused.
+        """
+        number, region = signatures.rollout, signatures.region
+        with self.database.changing() as connection:
+            rollout, _ = tables.get(connection, number)
+            change = states.signed(rollout, region)
+            own = tables.lists_of(connection, number, region)
+            if set(own) != {FORWARD, BACK}:
+                raise ConfigurationError(f"{region} has shown no lists for {rollout.called} yet; it does so first")
+            signed = tuple(
+                self._signed(connection, region, own[direction], getattr(signatures, direction))
+                for direction in (FORWARD, BACK)
+            )
+            tables.put_lists(connection, number, region, signed)
+            self._supersede(connection, rollout, region)
+            self._carry_out(connection, change, "signed", region=region, by=region)
+            return status_of(connection, number)
+
+    def start(self, number: int, *, by: str, why: str, at_once: bool = False) -> RolloutStatus:
+        """Starts a rollout, has the next wave begin, or a frozen one go on; `at_once` leaves out canary and waves.
+
+        Raises ConfigurationError where that cannot be.
+        """
+        act = states.started_everywhere if at_once else states.started
+        return self._act(number, "started", act, by=by, why=why)
+
+    def rollback(self, number: int, *, by: str, why: str) -> RolloutStatus:
+        """Takes a rollout back from every region that has it. Raises ConfigurationError where none has."""
+        return self._act(number, "rolled back", lambda rollout: states.rolled_back(rollout, why), by=by, why=why)
+
+    def freeze(self, number: int, *, by: str, why: str) -> RolloutStatus:
+        """Keeps a rollout where it is. Raises ConfigurationError where it does not run."""
+        return self._act(number, "frozen", lambda rollout: Change(states.frozen(rollout, why)), by=by, why=why)
+
+    def report(self, report: WindowReport) -> None:
+        """Takes what a region says of a version that it serves; see `fedsov.control_plane.rollouts.states.reported`.
+
+        What it says of a list that no open rollout published is not about any, and changes nothing.
+        """
+        with self.database.reading() as connection:
+            if self._reported(connection, report) is None:
+                return
+        with self.database.changing() as connection:
+            change = self._reported(connection, report)
+            if change is not None:
+                self._carry_out(connection, change, f"reported {report.word}", region=report.region, by=report.region)
+
+    def status(self, number: int) -> RolloutStatus:
+        """A rollout, and what is known of it. Raises ConfigurationError where there is none of this number."""
+        with self.database.reading() as connection:
+            return status_of(connection, number)
+
+    def statuses(self, *, only_open: bool = False) -> list[RolloutStatus]:
+        """Every rollout, or those that may still go on, the newest first."""
+        with self.database.reading() as connection:
+            chosen = tables.every(connection, states=states.OPEN if only_open else ())
+            return [status_of(connection, rollout.number) for rollout, _ in chosen]
+
+    def wanted(self) -> Mapping[str, Wanted]:
+        """Which list each region is to serve."""
+        with self.database.reading() as connection:
+            return wanted.every(connection)
+
+    def _act(self, number: int, called: str, act: Callable[[Rollout], Change], *, by: str, why: str) -> RolloutStatus:
+        with self.database.changing() as connection:
+            rollout, _ = tables.get(connection, number)
+            self._carry_out(connection, act(rollout), called, by=by, why=why)
+            return status_of(connection, number)
+
+    def _carry_out(
+        self, connection: Connection, change: Change, act: str, *, region: str = "", by: str, why: str = ""
+    ) -> None:
+        """Notes an act, publishes what comes of it, and writes the rollout as it is then."""
+        rollout = change.rollout
+        self._note(connection, act, rollout.number, region, by=by, why=why)
+        for names, direction in ((change.publish, FORWARD), (change.take_back, BACK)):
+            for name in names:
+                self._publish(connection, rollout, name, direction, by=by, why=why or rollout.why)
+        tables.put(connection, rollout)
+
+    def _publish(
+        self, connection: Connection, rollout: Rollout, region: str, direction: str, *, by: str, why: str
+    ) -> None:
+        stored = tables.lists_of(connection, rollout.number, region)[direction]
+        listed = read_approved(stored.content, self.ledger.key, self.region_key(region))
+        about = {"act": "published", "rollout": rollout.number, "direction": direction}
+        about |= {"model": rollout.model, "version": rollout.version, "by": by, "why": why}
+        note = {"region": region, "counter": stored.counter, "sha256": sha256_hex(stored.content), **about}
+        self.ledger.note({NOTE: note})
+        self.roles.publish_list(connection, region, stored.role, stored.signature, stored.content)
+        at = entry_time()
+        wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
+        tables.note(
+            connection,
+            Event(rollout=rollout.number, region=region, at=at, act=f"published {direction}", by=by, why=why),
+        )
+
+    def _note(self, connection: Connection, act: str, number: int, region: str, *, by: str, why: str) -> None:
+        about = {"act": act, "number": number, "region": region, "by": by, "why": why}
+        self.ledger.note({ROLLOUT: about})
+        tables.note(connection, Event(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why))
+
+    def _wanted_counter(self, region: str) -> int:
+        each = self.wanted().get(region)
+        return 0 if each is None else each.counter
+
+    def _signed(self, connection: Connection, region: str, stored: StoredList, signature: bytes) -> StoredList:
+        self.roles.check_signature(connection, region, stored.role, signature)
+        return StoredList(
+            direction=stored.direction,
+            counter=stored.counter,
+            content=stored.content,
+            role=stored.role,
+            signature=signature,
+        )
+
+    def _supersede(self, connection: Connection, rollout: Rollout, region: str) -> None:
+        """What a region signed before has no say in it any more: its list is followed by this rollout's."""
+        for other, _ in tables.every(connection):
+            if other.number != rollout.number and region in other.steps:
+                left = states.superseded(other, region, rollout)
+                if left != other:
+                    tables.put(connection, left)
+
+    def _reported(self, connection: Connection, report: WindowReport) -> Change | None:
+        """What a report makes of the rollout that it is about; None where it changes nothing."""
+        for rollout in tables.open_rollouts(connection):
+            if (rollout.model, rollout.version) != (report.model, report.version):
+                continue
+            forward = tables.lists_of(connection, rollout.number, report.region).get(FORWARD)
+            if forward is None or forward.counter != report.counter:
+                continue
+            change = states.reported(rollout, report.region, report.word)
+            return None if change.rollout == rollout else change
+        return None
