@@ -1,7 +1,9 @@
 """What the control plane keeps at the hub, and what a region keeps of it.
 
     control/                   in the hub's home
-      control.sqlite           what it knows, unless its settings name PostgreSQL
+      control.sqlite           what it knows, unless the next file names PostgreSQL
+      control.postgresql       the address of that database (0600)
+      changed                  touched after each change, so that whoever waits looks again at once
       artifacts/SHA256         files that regions fetch, by their digest
       keys/                    of the repository of approved versions: what signs while the service runs (0600)
       root/                    the three keys that change these, two of which are needed; kept elsewhere, in earnest
@@ -33,6 +35,10 @@ class HubControlFolder:
     @property
     def database(self) -> Path:
         return self.root / "control.sqlite"
+
+    @property
+    def database_address(self) -> Path:
+        return self.root / "control.postgresql"
 
     @property
     def keys(self) -> Path:

@@ -2,7 +2,7 @@
 
 name: DE
 role: region
-hub: {host: hub.example.org, port: 9092}
+hub: {host: hub.example.org, port: 9092, control_port: 9093, pages_port: 9094}
 """
 
 from __future__ import annotations
@@ -21,14 +21,36 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 PORT = 9092
 """The hub's, unless its settings say another: that of Flower's Fleet API."""
+NEXT_PORTS = 1, 2
+"""How far above it the control plane's port for regions and that of its pages are, where nothing else is said."""
+
+
+OTHER_PORTS = "control_port", "pages_port"
 
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """Where a hub listens: a name or address that is in its certificate, and a port."""
+    """Where a hub listens: a name or address that is in its certificate, and a port.
+
+    Attributes:
+        control_port: of the control plane's service for regions, and `pages_port` of its pages for people; 0 for the
+            two after the hub's own.
+    """
 
     host: str
     port: int = PORT
+    control_port: int = 0
+    pages_port: int = 0
+
+    @property
+    def control(self) -> HubAddress:
+        """Where regions reach the control plane."""
+        return HubAddress(self.host, self.control_port or self.port + NEXT_PORTS[0])
+
+    @property
+    def pages(self) -> HubAddress:
+        """Where people reach its pages."""
+        return HubAddress(self.host, self.pages_port or self.port + NEXT_PORTS[1])
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -53,8 +75,10 @@ def read_party(path: Path) -> PartyFile:
         ) from None
     given = section(str(path), plain, PartyFile)
     hub = section(f"{path}: hub", given["hub"], HubAddress)
-    host, port = text("hub.host", hub["host"]), whole("hub.port", hub.get("port", PORT), at_least=1, at_most=65535)
-    return PartyFile(text("name", given["name"]), text("role", given["role"]), HubAddress(host, port))
+    port = whole("hub.port", hub.get("port", PORT), at_least=1, at_most=65535)
+    others = (whole(f"hub.{name}", hub.get(name, 0), at_least=0, at_most=65535) for name in OTHER_PORTS)
+    address = HubAddress(text("hub.host", hub["host"]), port, *others)
+    return PartyFile(text("name", given["name"]), text("role", given["role"]), address)
 
 
 def is_operators_home(home: Path) -> bool:
@@ -91,5 +115,7 @@ def check_regions_here(home: Path) -> None:
 
 def write_party(path: Path, party: PartyFile) -> None:
     """Puts the file in its place. Raises WorkspaceUnusable."""
-    plain = {"name": party.name, "role": party.role, "hub": {"host": party.hub.host, "port": party.hub.port}}
+    others = {name: number for name in OTHER_PORTS if (number := getattr(party.hub, name))}
+    hub = {"host": party.hub.host, "port": party.hub.port, **others}
+    plain = {"name": party.name, "role": party.role, "hub": hub}
     write_file(path, yaml.safe_dump(plain, sort_keys=False).encode())

@@ -9,14 +9,17 @@ A subject's tables stand beside its code, as `sqlalchemy.Table(..., METADATA, ..
 signatures, digests, counts that passed a region's gate; never a row, a key or a parameter.
 
 Several processes change it: the service, commands of the hub's home, a second service. So nobody remembers what it
-holds; `changes` counts the transactions, and a process that waits asks for that number.
+holds; `changes` counts the transactions, and a process that waits asks for that number. Who waits is woken once a
+transaction is committed (`fedsov.control_plane.database.bell`): by a file that is touched, or PostgreSQL's NOTIFY.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, select, update
@@ -35,6 +38,8 @@ CHANGES = Table(
 """One row: how many transactions changed anything."""
 SECONDS = 30
 """How long a writer waits for another."""
+CHANGED, CHANNEL = "changed", "fedsov_changed"
+"""The file beside a SQLite database, and PostgreSQL's channel, by which whoever waits is woken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,22 @@ class Database:
         """One transaction that changes something: written whole, or not at all where the block raises.
 
         Args:
-            wakes: whether anybody who waits may want to know; a sign-in is nobody else's news.
+            wakes: whether those who wait are woken; False for what is nobody else's news, such as a sign of life.
         """
         with self.engine.connect() as connection, connection.execution_options(fedsov_writes=True).begin():
             if wakes:
                 connection.execute(update(CHANGES).values(counter=CHANGES.c.counter + 1))
+            if wakes and self.file is None:
+                connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
             yield connection
+        if wakes and self.file is not None:
+            touch(self.file)
+
+    @property
+    def file(self) -> Path | None:
+        """What is touched after a change of a SQLite database; None for PostgreSQL."""
+        url = self.engine.url
+        return Path(url.database or "").with_name(CHANGED) if url.drivername.startswith("sqlite") else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,6 +109,14 @@ class Database:
     def close(self) -> None:
         """Ends its connections."""
         self.engine.dispose()
+
+
+def touch(path: Path) -> None:
+    """Wakes whoever watches this file; where it cannot be written, they look again within a second."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.utime(descriptor)
+        os.close(descriptor)
 
 
 def _as_sqlite_is_used(connection: Any, _: Any) -> None:

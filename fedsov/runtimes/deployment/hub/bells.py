@@ -32,6 +32,13 @@ class Bells:
             for loop, event in self._waiting.get(key, ()):
                 loop.call_soon_threadsafe(event.set)
 
+    def ring_every(self, kind: str) -> None:
+        """Wakes whoever waits for anything of a kind; may be called from any thread."""
+        with self._lock:
+            keys = [key for key in self._waiting if key[0] == kind]
+        for key in keys:
+            self.ring(key)
+
     def close(self) -> None:
         """Wakes everybody, and lets nobody wait again: the server ends."""
         self._closing = True

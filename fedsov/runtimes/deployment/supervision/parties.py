@@ -17,6 +17,7 @@ from fedsov.runtimes.isolation.rooms import Room
 ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
 """Of every process of a party: none tells anybody else of itself, or installs anything."""
 COORDINATOR, DISPATCHER = "fedsov.runtimes.deployment.hub.coordinator_process", "fedsov.api.deployment.dispatcher"
+CONTROL, AGENT = "fedsov.api.control.control_process", "fedsov.api.control.agent_process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,20 @@ def hub_services(
             descriptors=room.descriptors,
         ),
     ]
+
+
+def control_service(home: Path, name: str, listen: str = "") -> Service:
+    """The hub's control plane; in no room, for it starts no program and holds no row."""
+    words = ["--listen", listen] if listen else []
+    command = [sys.executable, "-m", CONTROL, str(home), *words]
+    return Service(f"{name} (control plane)", HUB, command, environment=ENVIRONMENT, holds_rows=False)
+
+
+def agent_service(place: RegionPlace) -> Service:
+    """A region's process towards the control plane; in no room, for it writes what the region's endpoint serves."""
+    words = ["--workspace", str(place.workspace), "--home", str(place.folder.home), "--hub-key", place.hub_key]
+    command = [sys.executable, "-m", AGENT, place.name, *words]
+    return Service(f"{place.name} (agent)", REGION, command, environment=ENVIRONMENT)
 
 
 def region_process(place: RegionPlace, room: Room | None = None) -> Service:

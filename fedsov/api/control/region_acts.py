@@ -1,0 +1,14 @@
+"""What a region does of what the hub's control plane asks: what acts on which subject, and what is repeated."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from fedsov.protocol.control import control_pb2 as control
+from fedsov.runtimes.deployment.region_agent.agent import RegionActs
+
+
+def region_acts(workspace: Path, name: str) -> RegionActs:
+    """The acts of a region of a workspace, or of its own home."""
+    return RegionActs(running=lambda: control.RunningReport(endpoint="none", software=version("fedsov")))
