@@ -12,6 +12,7 @@
     ├── KeyUnavailable          6   a key that is missing or is not this region's
     ├── CertificateRefused      6   a certificate, a request for one or a list of revoked ones that is not believed
     ├── ApprovalRefused         6   a list of approved versions, or a file of one, that hub and region did not sign
+    ├── RepositoryRefused       6   metadata or a file of the hub's repository that its signers did not sign, or old
     ├── CheckpointDamaged       6   what a run wrote down to go on from, changed or cut since
     ├── WorkspaceUnusable       7   a workspace that is full, read-only or in use by another run
     ├── LogFull                 7   a log of requests that cannot be written: no answer may leave without its line
@@ -82,6 +83,10 @@ class CertificateRefused(FedsovError):
 
 
 class ApprovalRefused(FedsovError):
+    exit_code = 6
+
+
+class RepositoryRefused(FedsovError):
     exit_code = 6
 
 

@@ -1,0 +1,380 @@
+"""The repository of what regions take: opened, added to within the caller's transaction, and handed out by path.
+
+    repository = Repository.open(database, HubControlFolder(home), hub_ledger)
+    with database.changing() as connection:
+        repository.enroll(connection, "DE", verify_key)
+    with database.changing() as connection:
+        draft = repository.draft(connection, "DE", approved)     # the region's ledger signs these bytes
+    listed = repository.complete("DE", approved, draft, signature)
+    with database.changing() as connection:
+        repository.publish(connection, lists=[listed])           # what was published, and this, or nothing at all
+    repository.fetch("timestamp.json", region="DE")
+
+All it knows is in the database, so that several services hand out the same; large files are in the hub's folder. What
+it signs anew was checked first: whoever can write the database can break it, and cannot have it signed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, update
+from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
+
+from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.repository import metadata as steps
+from fedsov.control_plane.repository import tables
+from fedsov.control_plane.repository.metadata import (
+    CONFIGURATION,
+    MODELS,
+    RESERVED,
+    ROOT,
+    SNAPSHOT,
+    TARGETS,
+    TIMESTAMP,
+    SignedList,
+)
+from fedsov.control_plane.repository.signing_keys import HoldsKey, KeyFile, online_keys, public_key, root_keys
+from fedsov.errors import ApprovalRefused, ConfigurationError, KeyUnavailable
+from fedsov.keys.certificates.party_names import check_name
+from fedsov.ledger.signed_head import signature_holds
+from fedsov.protocol.role_drafts import checked_draft, written_draft
+from fedsov.storage.atomic_files import sha256_hex, write_file
+from fedsov.storage.control_folder import HubControlFolder
+
+STAY = 50
+"""Versions of a role's metadata that stay, for whoever has just read an older timestamp."""
+IN_DATABASE = 2**16
+"""Bytes of a file that the database holds; a larger one is in the folder."""
+_METADATA = re.compile(r"([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{1,80})\.json")
+_MODEL_PATH = re.compile(rf"{MODELS}/(?!\.\.?/)[^/]{{1,200}}/[1-9][0-9]{{0,9}}/(?!\.\.?$)[^/]{{1,200}}")
+_CONFIGURATION_PATH = re.compile(rf"{CONFIGURATION}/[A-Za-z0-9_-]{{1,63}}\.json")
+_FILE = re.compile(r"(?:[^/]+/){1,3}([0-9a-f]{64})\.[^/]+")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An open repository.
+
+    Attributes:
+        hub: the hub's ledger, or whatever signs with its key.
+        keys: what signs while the service runs, by role.
+        now: the clock.
+    """
+
+    database: Database
+    folder: HubControlFolder
+    hub: HoldsKey
+    keys: Mapping[str, KeyFile]
+    now: Callable[[], datetime] = _utc_now
+
+    @staticmethod
+    def open(
+        database: Database, folder: HubControlFolder, hub: HoldsKey, *, now: Callable[[], datetime] = _utc_now
+    ) -> Repository:
+        """The repository in this database, which is made with its keys where there is none.
+
+        Raises KeyUnavailable where its keys are gone or others, WorkspaceUnusable.
+        """
+        with database.reading() as connection:
+            root = tables.newest(connection, ROOT)
+        if root is None:
+            with database.changing() as connection:
+                if tables.newest(connection, ROOT) is None:
+                    keys = online_keys(folder, are_made=True)
+                    Repository(database, folder, hub, keys, now)._begin(connection)
+        opened = Repository(database, folder, hub, online_keys(folder, are_made=False), now)
+        opened._check_keys()
+        return opened
+
+    def root(self) -> bytes:
+        """The newest root metadata, which a region takes before it fetches anything."""
+        with self.database.reading() as connection:
+            return self._stored(connection, ROOT)
+
+    def enrolled(self) -> dict[str, str]:
+        """The verify key (hexadecimal) of each region that has a role."""
+        with self.database.reading() as connection:
+            return tables.verify_keys(connection)
+
+    def enroll(self, connection: Connection, region: str, verify_key: str, *, replaces: bool = False) -> None:
+        """Gives a region a role, which takes the hub's signature and that of this ledger key.
+
+        Args:
+            verify_key: of the region's ledger, hexadecimal.
+            replaces: whether another key than before takes the place of that.
+
+        Raises ConfigurationError for a name that no region can have, ApprovalRefused for another key.
+        """
+        if check_name(region) in RESERVED or region.startswith(f"{MODELS}-"):
+            raise ConfigurationError(f"a region cannot be called {region!r} in the repository; choose another name")
+        known = tables.verify_keys(connection).get(region)
+        if known == verify_key:
+            return
+        if known is not None and not replaces:
+            raise ApprovalRefused(
+                f"{region} is known by the ledger key {known[:12]}…, and came with {verify_key[:12]}…; let it restore "
+                "its ledger, or join by another name"
+            )
+        targets = steps.with_region(self._targets(connection), region, hub=self.hub.key, verify_key=verify_key)
+        changed = self._signed_anew(connection, TARGETS, targets, self.keys[TARGETS])
+        if known is None:
+            connection.execute(insert(tables.REGIONS).values(region=region, verify_key=verify_key, drafted=0))
+        else:
+            chosen = tables.REGIONS.c.region == region
+            connection.execute(update(tables.REGIONS).where(chosen).values(verify_key=verify_key))
+        self._snapshot(connection, {TARGETS: changed})
+
+    def draft(self, connection: Connection, region: str, content: bytes) -> bytes:
+        """Metadata of a region's role that names this approved list: what both must sign (`role_drafts`).
+
+        Each draft has a higher version than every draft before. Raises ConfigurationError for a region without a role.
+        """
+        version = tables.next_draft(connection, region)
+        if version == 0:
+            raise ConfigurationError(f"{region} has no role in the repository; let it join first (`fedsov deploy`)")
+        expires = steps.expiry(region, self.now())
+        return written_draft(region, content, version=version, expires=expires)
+
+    def complete(self, region: str, content: bytes, draft: bytes, signature: bytes) -> SignedList:
+        """A list whose draft the region signed, with the hub's signature beside.
+
+        Args:
+            content: the approved list; draft: as `draft` wrote it for this list; signature: the region's, of the draft.
+
+        Raises ApprovalRefused where the signature is not the region's, or the draft is of another list.
+        """
+        checked_draft(draft, region, content, after=0)
+        key = self.enrolled().get(region, "")
+        if not key or not signature_holds(draft, key, signature.hex()):
+            raise ApprovalRefused(
+                f"the metadata of the approved list is not signed by {region}, whose key is {key[:16] or 'not known'}; "
+                f"let {region}'s approver approve it again"
+            )
+        return SignedList(
+            region, content, steps.with_signatures(draft, {key: signature, self.hub.key: self.hub.sign(draft)})
+        )
+
+    def publish(
+        self,
+        connection: Connection,
+        *,
+        lists: Sequence[SignedList] = (),
+        files: Mapping[str, bytes] | None = None,
+        readers: Iterable[str] = (),
+        retired: Iterable[str] = (),
+    ) -> None:
+        """Publishes approved lists and files, all under one new snapshot, within the caller's transaction.
+
+        Args:
+            files: by path, ``models/MODEL/VERSION/FILE`` or ``configuration/NAME.json``.
+            readers: the regions that may fetch these files: those to which their crossing was permitted.
+            retired: paths of files that nobody needs any more.
+
+        Raises ApprovalRefused for a list that both did not sign, or that is older than the published one;
+        ConfigurationError for a path outside; WorkspaceUnusable.
+        """
+        changed = {each.region: self._list(connection, each) for each in lists}
+        changed |= self._files(connection, files or {}, list(readers), list(retired))
+        if changed:
+            self._snapshot(connection, changed)
+
+    def allow(self, connection: Connection, paths: Iterable[str], readers: Iterable[str]) -> None:
+        """Lets further regions fetch files that are published. Raises ConfigurationError for a path that is not."""
+        asked = list(paths)
+        known = tables.digests_of(connection, asked)
+        if missing := [path for path in asked if path not in known]:
+            raise ConfigurationError(f"{missing[0]} is not published; propose its version again")
+        tables.let_read(connection, known.values(), list(readers))
+
+    def fetch(self, path: str, *, region: str) -> bytes | Path | None:
+        """What a region asks for: metadata or a file; a large file's place; None of what there is not, or not for it.
+
+        Args:
+            path: ``timestamp.json``, ``VERSION.ROLE.json``, or a file's path with its SHA-256 before its name.
+        """
+        with self.database.reading() as connection:
+            if path == f"{TIMESTAMP}.json":
+                return tables.newest(connection, TIMESTAMP)
+            if match := _METADATA.fullmatch(path):
+                version, role = int(match[1]), match[2]
+                is_foreign = role not in RESERVED and not role.startswith(f"{MODELS}-") and role != region
+                return None if is_foreign else tables.of_version(connection, role, version)
+            match = _FILE.fullmatch(path)
+            if match is None or not tables.may_read(connection, match[1], region):
+                return None
+            known = tables.content_of(connection, match[1])
+            return None if known is None else known[1] or self.folder.artifact(match[1])
+
+    def renew(self) -> list[str]:
+        """Signs anew what is within half of its life; the roles that were. For the service, each hour.
+
+        The root is not among them: its keys may lie elsewhere. A region's role is not either, for it takes both.
+        """
+        with self.database.reading() as connection:
+            due = self._due(connection)
+        if not due:
+            return []
+        with self.database.changing() as connection:
+            due = self._due(connection)
+            changed = {}
+            for role in [role for role in due if role not in (SNAPSHOT, TIMESTAMP)]:
+                targets = self._targets(connection) if role == TARGETS else self._role(connection, role)
+                holder = self.keys[TARGETS] if role == TARGETS else self.hub
+                changed[role] = self._signed_anew(connection, role, targets, holder)
+            if changed or SNAPSHOT in due:
+                self._snapshot(connection, changed)
+            elif due:
+                self._timestamp(connection, self._stored(connection, SNAPSHOT))
+        return due
+
+    def _due(self, connection: Connection) -> list[str]:
+        """The roles of the hub's that are within half of their life."""
+        regions, now = tables.verify_keys(connection), self.now()
+        roles = [role for role in tables.newest_versions(connection) if role not in regions and role != ROOT]
+        return [role for role in roles if self._expires(connection, role) - now < steps.life(role) / 2]
+
+    def _expires(self, connection: Connection, role: str) -> datetime:
+        return steps.expires_at(self._stored(connection, role))
+
+    def _begin(self, connection: Connection) -> None:
+        """Makes the repository: its root, the roles that say whose word counts, and the first snapshot."""
+        now, roots = self.now(), root_keys(self.folder, are_made=True)
+        root = steps.first_root(roots, self.keys, expires=steps.expiry(ROOT, now))
+        targets = steps.first_targets(self.hub, expires=steps.expiry(TARGETS, now))
+        models = steps.first_models(self.hub, expires=steps.expiry(MODELS, now))
+        configuration = Targets(expires=steps.expiry(CONFIGURATION, now))
+        self._add(connection, ROOT, root, *roots)
+        self._add(connection, TARGETS, targets, self.keys[TARGETS])
+        self._add(connection, MODELS, models, self.hub)
+        self._add(connection, CONFIGURATION, configuration, self.hub)
+        meta = {f"{role}.json": MetaFile(1) for role in (TARGETS, MODELS, CONFIGURATION)}
+        snapshot = Snapshot(expires=steps.expiry(SNAPSHOT, now), meta=meta)
+        self._timestamp(connection, self._add(connection, SNAPSHOT, snapshot, self.keys[SNAPSHOT]))
+
+    def _check_keys(self) -> None:
+        """Raises KeyUnavailable where a key in the folder is not the one that the root names."""
+        root = steps.read(self.root(), Root).signed
+        for role, holder in self.keys.items():
+            if public_key(holder.key).keyid not in root.roles[role].keyids:
+                raise KeyUnavailable(
+                    f"{self.folder.keys / role}.key is not the key that the repository's root names; restore it from "
+                    "your copy"
+                )
+
+    def _list(self, connection: Connection, listed: SignedList) -> int:
+        """Adds a region's list; the version of its role."""
+        key = tables.verify_keys(connection).get(listed.region)
+        if key is None:
+            raise ConfigurationError(f"{listed.region} has no role in the repository; let it join first")
+        version = steps.check_list(listed, (self.hub.key, key))
+        before = tables.newest(connection, listed.region)
+        if before is not None and steps.read(before, Targets).signed.version >= version:
+            raise ApprovalRefused(
+                f"version {version} of the role of {listed.region} is not newer than the published one; propose the "
+                "rollout again"
+            )
+        tables.add_version(connection, listed.region, version, listed.metadata, stay=STAY)
+        self._store(connection, listed.content, [listed.region])
+        return version
+
+    def _files(
+        self, connection: Connection, files: Mapping[str, bytes], readers: Sequence[str], retired: Sequence[str]
+    ) -> dict[str, int]:
+        """Adds files to their roles and takes retired ones off; the new version of each role that changed."""
+        by_role: dict[str, list[str]] = {}
+        for path in dict.fromkeys([*files, *retired]):
+            by_role.setdefault(_role_of(path), []).append(path)
+        changed = {}
+        for role, paths in by_role.items():
+            targets = self._role(connection, role)
+            for path in paths:
+                if path in files:
+                    targets.targets[path] = steps.target(path, files[path])
+                    self._store(connection, files[path], readers)
+                    tables.put_path(connection, path, sha256_hex(files[path]))
+                else:
+                    targets.targets.pop(path, None)
+                    tables.drop_path(connection, path)
+            changed[role] = self._signed_anew(connection, role, targets, self.hub)
+        return changed
+
+    def _role(self, connection: Connection, role: str) -> Targets:
+        """A role that the hub's ledger key signs, checked; an empty one of a bin that has no file yet."""
+        content = tables.newest(connection, role)
+        if content is None:
+            empty = Targets(expires=steps.expiry(role, self.now()))
+            empty.version = 0
+            return empty
+        is_bin = role not in (MODELS, CONFIGURATION)
+        parent = self._role(connection, MODELS) if is_bin else self._targets(connection)
+        steps.check_delegated(parent, role, content)
+        return steps.read(content, Targets).signed
+
+    def _targets(self, connection: Connection) -> Targets:
+        return self._checked(connection, TARGETS, Targets)
+
+    def _checked(self, connection: Connection, role: str, kind: type[steps.Kind]) -> steps.Kind:
+        """A role that the root names, which has its signature."""
+        content = self._stored(connection, role)
+        steps.check_delegated(steps.read(self._stored(connection, ROOT), Root).signed, role, content)
+        return steps.read(content, kind).signed
+
+    def _stored(self, connection: Connection, role: str) -> bytes:
+        content = tables.newest(connection, role)
+        if content is None:
+            raise ApprovalRefused(f"the repository has no {role} metadata; restore the control plane's database")
+        return content
+
+    def _store(self, connection: Connection, content: bytes, readers: Sequence[str]) -> None:
+        """Keeps a file for those who may fetch it. A large one is on the disk before the transaction ends."""
+        digest, is_large = sha256_hex(content), len(content) > IN_DATABASE
+        if is_large and not self.folder.artifact(digest).exists():
+            write_file(self.folder.artifact(digest), content)
+        tables.add_content(connection, digest, len(content), None if is_large else content)
+        tables.let_read(connection, [digest], readers)
+
+    def _signed_anew(self, connection: Connection, role: str, targets: Targets, holder: HoldsKey) -> int:
+        """Adds the next version of a role; its number."""
+        targets.version, targets.expires = targets.version + 1, steps.expiry(role, self.now())
+        self._add(connection, role, targets, holder)
+        return targets.version
+
+    def _add(self, connection: Connection, role: str, payload: steps.Kind, *holders: HoldsKey) -> bytes:
+        content = steps.signed(payload, holders)
+        tables.add_version(connection, role, payload.version, content, stay=STAY)
+        return content
+
+    def _snapshot(self, connection: Connection, changed: Mapping[str, int]) -> None:
+        """The next snapshot, in which these roles have these versions, and the timestamp that names it."""
+        snapshot = self._checked(connection, SNAPSHOT, Snapshot)
+        snapshot.meta |= {f"{role}.json": MetaFile(version) for role, version in changed.items()}
+        snapshot.version, snapshot.expires = snapshot.version + 1, steps.expiry(SNAPSHOT, self.now())
+        self._timestamp(connection, self._add(connection, SNAPSHOT, snapshot, self.keys[SNAPSHOT]))
+
+    def _timestamp(self, connection: Connection, snapshot: bytes) -> None:
+        """The next timestamp, which names this snapshot."""
+        is_first = tables.newest(connection, TIMESTAMP) is None
+        version = 1 if is_first else self._checked(connection, TIMESTAMP, Timestamp).version + 1
+        named = steps.meta(snapshot, steps.read(snapshot, Snapshot).signed.version)
+        timestamp = Timestamp(version=version, expires=steps.expiry(TIMESTAMP, self.now()), snapshot_meta=named)
+        self._add(connection, TIMESTAMP, timestamp, self.keys[TIMESTAMP])
+
+
+def _role_of(path: str) -> str:
+    """The role that stands for a file. Raises ConfigurationError for a path that no role has."""
+    if _MODEL_PATH.fullmatch(path) and path.isprintable():
+        return steps.bin_of(path)
+    if _CONFIGURATION_PATH.fullmatch(path):
+        return CONFIGURATION
+    raise ConfigurationError(
+        f"{path[:80]!r} cannot be published; a file's path is {MODELS}/MODEL/VERSION/FILE or {CONFIGURATION}/NAME.json"
+    )

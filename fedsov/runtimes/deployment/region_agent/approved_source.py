@@ -1,0 +1,268 @@
+"""What a region takes from the hub's repository: its approved list, files of models, proposals of settings.
+
+    source = ApprovedSource(RegionControlFolder(folder), RegionPins("DE", hub_key, region_key), root, fetch)
+    polled = source.poll()                # one small file where nothing changed
+    polled.content                        # the approved list, where it is another one than at the last poll
+    source.file("models/salaries/2/model.onnx")
+
+Every byte comes through `fetch`, from whoever answers; none is believed but by the signatures. The root was taken when
+the region joined, and a newer one is believed where the one before signs it. The role of the region must name exactly
+two keys, the hub's and its own, both of which sign: a hub that rewrites who may sign gains nothing. An older list, an
+older timestamp, another file, one byte more than is signed: each raises RepositoryRefused, and the region stays as it
+is. Metadata that expired gives nothing new; the region goes on serving and says since when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from tuf.api import exceptions
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Snapshot, TargetFile, Targets, Timestamp
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from fedsov.errors import RepositoryRefused
+from fedsov.protocol.role_drafts import approved_path
+from fedsov.storage.control_folder import RegionControlFolder
+from fedsov.storage.private_files import make_private_folder
+
+Fetch = Callable[[str], Iterable[bytes] | None]
+"""What is at a path of the repository, in pieces; None of what there is not. Raises OSError where nobody answers."""
+HUB_ROLES = ("models", "configuration")
+"""Roles for which the hub's ledger key alone signs."""
+_ADDRESS = "fedsov:///"
+_AGAIN = "nothing was taken, and what serves goes on; ask the hub's operator"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPins:
+    """Whose signatures a region believes: the pinned key of the hub and its own (Ed25519, hexadecimal)."""
+
+    region: str
+    hub_key: str
+    region_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What the repository holds for a region.
+
+    Attributes:
+        content: the approved list, where it is another one than at the poll before; None where nothing changed, and of
+            a region for which none was published.
+        version: of the region's role; 0 where none was published.
+        timestamp: the number of the timestamp that says so.
+        fresh_until: until when that holds.
+    """
+
+    content: bytes | None
+    version: int
+    timestamp: int
+    fresh_until: datetime
+
+
+class ApprovedSource:
+    """The hub's repository, as one region reads it; for one process at a time."""
+
+    def __init__(
+        self,
+        folder: RegionControlFolder,
+        pins: RegionPins,
+        root: bytes,
+        fetch: Fetch,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """A repository that is read into this folder.
+
+        Args:
+            root: the root metadata that the region's owner took (`trusted_root`).
+            now: the clock, for a timestamp that was already verified.
+        """
+        self._folder, self._pins, self._root, self._now = folder, pins, root, now
+        self._fetcher = _PathFetcher(fetch)
+        self._updater: Updater | None = None
+        self._verified: tuple[bytes, Polled] | None = None
+        self._delegated, self._taken = b"", ""
+
+    def poll(self) -> Polled:
+        """What the repository holds for the region now.
+
+        Raises RepositoryRefused for what its signers did not sign, for older metadata, or expired; OSError where nobody
+        answers.
+        """
+        with _refusals(self._pins.region):
+            content = self._fetcher.download_bytes(f"{_ADDRESS}timestamp.json", UpdaterConfig.timestamp_max_length)
+            if self._verified is not None and self._verified[0] == content:
+                return self._unchanged(self._verified[1])
+            updater = self._refreshed(content)
+            timestamp = Metadata[Timestamp].from_bytes(self._local("timestamp")).signed
+            polled = self._listed(updater, timestamp)
+        self._updater, self._verified = updater, (content, replace(polled, content=None))
+        return polled
+
+    def file(self, path: str) -> bytes:
+        """A file of a model, or a proposal of settings, as of the last poll.
+
+        Raises RepositoryRefused for a path that nobody published, or another content than was signed; OSError.
+        """
+        if self._updater is None:
+            self.poll()
+        if self._updater is None:
+            raise RepositoryRefused(f"the repository was not read yet; {_AGAIN}")
+        with _refusals(self._pins.region):
+            return self._download(self._updater, path)
+
+    def _unchanged(self, polled: Polled) -> Polled:
+        if self._now() >= polled.fresh_until:
+            raise RepositoryRefused(_expired_words(self._pins.region, polled.fresh_until))
+        return polled
+
+    def _refreshed(self, timestamp: bytes) -> Updater:
+        """All top-level metadata, verified; what did not change is read from the folder."""
+        for each in (self._folder.metadata, self._folder.targets):
+            make_private_folder(each)
+        updater = Updater(
+            str(self._folder.metadata),
+            _ADDRESS,
+            target_dir=str(self._folder.targets),
+            target_base_url=_ADDRESS,
+            fetcher=self._fetcher,
+            bootstrap=self._root,
+        )
+        self._fetcher.timestamp = timestamp
+        try:
+            updater.refresh()
+        except exceptions.ExpiredMetadataError:
+            raise RepositoryRefused(_expired_words(self._pins.region, self._last_fresh())) from None
+        finally:
+            self._fetcher.timestamp = b""
+        self._check_delegations()
+        return updater
+
+    def _check_delegations(self) -> None:
+        """Raises RepositoryRefused where another than hub and region together could speak for the region's list."""
+        content = self._local("targets")
+        if content != self._delegated:
+            check_delegations(Metadata[Targets].from_bytes(content).signed, self._pins)
+            self._delegated = content
+
+    def _listed(self, updater: Updater, timestamp: Timestamp) -> Polled:
+        """The approved list, where it is another than the one before."""
+        snapshot = Metadata[Snapshot].from_bytes(self._local("snapshot")).signed
+        named = snapshot.meta.get(f"{self._pins.region}.json")
+        polled = Polled(None, 0 if named is None else named.version, timestamp.version, timestamp.expires)
+        if named is None:
+            return polled
+        path = approved_path(self._pins.region)
+        wanted = _target(updater, path).hashes["sha256"]
+        if wanted == self._taken:
+            return polled
+        content = self._download(updater, path)
+        self._taken = wanted
+        return replace(polled, content=content)
+
+    def _download(self, updater: Updater, path: str) -> bytes:
+        """A file's content, verified; it stays with the caller, and not in the folder."""
+        place = Path(updater.download_target(_target(updater, path)))
+        content = place.read_bytes()
+        place.unlink(missing_ok=True)
+        return content
+
+    def _local(self, role: str) -> bytes:
+        """Metadata that was verified and written down."""
+        return (self._folder.metadata / f"{quote(role, safe='')}.json").read_bytes()
+
+    def _last_fresh(self) -> datetime | None:
+        """Until when the timestamp held that was verified last; None of none."""
+        try:
+            expires = Metadata[Timestamp].from_bytes(self._local("timestamp")).signed.expires
+        except (OSError, exceptions.RepositoryError):
+            return None
+        return expires
+
+
+def check_delegations(targets: Targets, pins: RegionPins) -> None:
+    """Raises RepositoryRefused where others than hub and region together could speak for the region's list."""
+    path, delegations = approved_path(pins.region), targets.delegations or Delegations({}, {})
+    roles = delegations.roles or {}
+    others = [role.name for role in roles.values() if role.name != pins.region and role.is_delegated_path(path)]
+    own = roles.get(pins.region)
+    if path in targets.targets or others or own is None or not _is_whole(own, delegations, pins):
+        raise RepositoryRefused(
+            f"the hub's repository does not leave {path} to the pinned key of the hub and the key of {pins.region} "
+            f"together; {_AGAIN}"
+        )
+    for name in HUB_ROLES:
+        if name in roles and _keys(roles[name], delegations) != [pins.hub_key]:
+            raise RepositoryRefused(f"the hub's repository leaves {name} to another key than the hub's; {_AGAIN}")
+
+
+def _is_whole(own: DelegatedRole, delegations: Delegations, pins: RegionPins) -> bool:
+    keys = _keys(own, delegations)
+    is_both = own.threshold == 2 and sorted(keys) == sorted({pins.hub_key, pins.region_key}) and len(keys) == 2
+    return is_both and own.paths == [approved_path(pins.region)]
+
+
+def _keys(role: DelegatedRole, delegations: Delegations) -> list[str]:
+    """The public keys that count for a role, hexadecimal."""
+    return [str(delegations.keys[keyid].keyval.get("public")) for keyid in role.keyids]
+
+
+def _target(updater: Updater, path: str) -> TargetFile:
+    target = updater.get_targetinfo(path)
+    if target is None or "sha256" not in target.hashes:
+        raise RepositoryRefused(f"nobody published {path[:200]}; {_AGAIN}")
+    return target
+
+
+class _PathFetcher(FetcherInterface):
+    """Asks by path, whatever lies between."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._paths, self.timestamp = fetch, b""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        path = url.removeprefix(_ADDRESS)
+        if path == "timestamp.json" and self.timestamp:
+            return iter([self.timestamp])
+        pieces = self._paths(path)
+        if pieces is None:
+            raise exceptions.DownloadHTTPError("it is not there", 404)
+        return iter(pieces)
+
+
+@contextmanager
+def _refusals(region: str) -> Iterator[None]:
+    """What TUF's errors mean to a region."""
+    try:
+        yield
+    except exceptions.BadVersionNumberError as problem:
+        raise RepositoryRefused(
+            f"the hub hands out older metadata than {region} has ({problem}): it was put back from a backup, or "
+            f"somebody holds new lists back; {_AGAIN}"
+        ) from None
+    except exceptions.DownloadHTTPError as problem:
+        raise RepositoryRefused(f"the hub's repository lacks a file that it names ({problem}); {_AGAIN}") from None
+    except exceptions.DownloadLengthMismatchError as problem:
+        raise RepositoryRefused(f"the hub's repository sends more than was signed ({problem}); {_AGAIN}") from None
+    except exceptions.DownloadError as problem:
+        if isinstance(problem.__cause__, OSError):
+            raise problem.__cause__ from None
+        raise OSError(str(problem)) from problem
+    except exceptions.ExpiredMetadataError as problem:
+        raise RepositoryRefused(f"metadata of the hub's repository expired ({problem}); {_AGAIN}") from None
+    except (exceptions.RepositoryError, ValueError) as problem:
+        raise RepositoryRefused(f"the hub's repository is not what was signed ({problem}); {_AGAIN}") from None
+
+
+def _expired_words(region: str, since: datetime | None) -> str:
+    when = "never since it joined" if since is None else f"last until {since:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"the hub's word on what is newest expired; {region} could rely on it {when}. It goes on serving what it "
+        "serves, and takes nothing new until the hub signs again; see that the hub's service runs and that clocks agree"
+    )
