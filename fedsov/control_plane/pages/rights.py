@@ -20,10 +20,9 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from fedsov.control_plane.pages.site import Site
-from fedsov.control_plane.people.accounts import account_of
 from fedsov.control_plane.people.roles import RIGHTS, Person, Right
 from fedsov.control_plane.people.sessions import Session, csrf_of, session_of
-from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.errors import FedsovError
 
 SESSION_COOKIE, GUEST_COOKIE = "__Host-fedsov", "__Host-fedsov-guest"
 """The prefix makes a browser refuse one that another host, or a page without TLS, tries to set."""
@@ -132,10 +131,8 @@ async def _session(request: Request) -> tuple[Session | None, bool]:
 
 
 def _person(site: Site, session: Session) -> Person | None:
-    try:
-        return account_of(site.database, session.name).person
-    except ConfigurationError:
-        return None
+    account = site.accounts.find(session.name)
+    return None if account is None else account.person
 
 
 def _check_origin(request: Request) -> None:

@@ -21,8 +21,8 @@ from fedsov.control_plane.pages.rights import (
     site_of,
 )
 from fedsov.control_plane.pages.templates import render
-from fedsov.control_plane.people.accounts import Account, checked, choose_password
-from fedsov.control_plane.people.attempts import check_attempts, note_failure
+from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.attempts import forget_attempts, take_attempt
 from fedsov.control_plane.people.passwords import LONGEST
 from fedsov.control_plane.people.sessions import Session, begin_session, end_session, new_token
 from fedsov.errors import ConfigurationError
@@ -46,11 +46,11 @@ def login(request: Request, name: Word, password: Word, onward: Word = "/") -> R
     """Signs somebody in by a password."""
     site, address = site_of(request), _address(request)
     name = name.strip().casefold()
-    check_attempts(site.database, name, address, now=site.now())
-    account = checked(site.database, name, password, now=site.now())
+    take_attempt(site.database, name, address, now=site.now())
+    account = site.accounts.checked(name, password, now=site.now())
     if account is None:
-        note_failure(site.database, name, address, now=site.now())
         return _login_form(request, onward=onward, problem="Name or password is wrong. Try again.", status=401)
+    forget_attempts(site.database, name, address)
     return signed_in(request, account, onward="/password" if account.is_temporary else onward, by="password")
 
 
@@ -79,16 +79,15 @@ def password_page(request: Request) -> Response:
 def password(request: Request, old: Word, new: Word, again: Word) -> Response:
     """Sets the password that the person chose, ends all their sessions and begins a new one."""
     site, session, address = site_of(request), _own_session(request), _address(request)
-    check_attempts(site.database, session.name, address, now=site.now())
+    take_attempt(site.database, session.name, address, now=site.now())
     try:
         if new != again:
             raise ConfigurationError("the new password was written in two ways; write it twice alike")
-        if not choose_password(site.database, session.name, old=old, new=new, now=site.now()):
-            note_failure(site.database, session.name, address, now=site.now())
+        if not site.accounts.choose(session.name, old=old, new=new, now=site.now()):
             raise ConfigurationError("the password until now is wrong; write the one that you signed in with")
     except ConfigurationError as problem:
         return render(request, "password.html", status=422, must_choose=session.must_choose, problem=str(problem))
-    site.note({NOTE: {"act": "password changed", "by": session.name}})
+    forget_attempts(site.database, session.name, address)
     return _with_session(RedirectResponse("/", status_code=303), _begun(request, session.name))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.people.accounts import Accounts
 from fedsov.control_plane.people.openid import OpenIdProvider
 
 
@@ -26,12 +27,6 @@ class Propose(Protocol):
     """Proposes a rollout; returns its number."""
 
     def __call__(self, model: str, version: int, *, regions: list[str], canary: str, by: str, why: str) -> int: ...
-
-
-class DecideReview(Protocol):
-    """Approves or rejects a review of a crossing that waits at the hub; returns what came of it, for people."""
-
-    def __call__(self, review: str, *, approve: bool, by: str, why: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,6 @@ class Acts:
     start: RolloutAct | None = None
     rollback: RolloutAct | None = None
     freeze: RolloutAct | None = None
-    decide_review: DecideReview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +64,8 @@ class Site:
     provider: OpenIdProvider | None = None
     name: str = "hub"
     now: Callable[[], float] = time.time
+
+    @property
+    def accounts(self) -> Accounts:
+        """The people's accounts."""
+        return Accounts(self.database, self.note)

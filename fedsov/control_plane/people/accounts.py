@@ -1,19 +1,35 @@
 """Accounts of people at the hub: added, changed and removed by commands in the hub's home, never by a page.
 
-    add_account(database, Account("anna", roles, regions, ...), password="...")
-    account_of(database, "anna")
+    accounts = Accounts(database, note=ledger.note)
+    accounts.add(Account("anna", roles), password="...", by="O. Perator")
+    accounts.checked("anna", "...", now=time.time())
 
 An account has a password, or a subject of the OpenID provider that the hub names; its roles are the hub's own in both
-cases. Whoever adds, changes or removes one is noted in the hub's ledger by the caller. A change ends the sessions.
+cases. Each change is noted in the hub's ledger before it is in force, with whoever made it, and ends the sessions that
+the person has. The database alone says who may what: whoever can write it needs no account.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Float, Row, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from fedsov.control_plane.database.engine import METADATA, Database
@@ -36,6 +52,8 @@ ACCOUNTS = Table(
     Column("added", Float, nullable=False),
 )
 """One row a person. `password` is what argon2 keeps of it; "" for who signs in by the OpenID provider."""
+NOTE = "account"
+"""What the hub's ledger calls the note of a change of an account."""
 TEMPORARY_SECONDS = 72 * 3600
 """How long a password that the hub made opens the page that asks for another."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -75,128 +93,138 @@ class Account:
         }
 
 
-def add_account(database: Database, account: Account, *, password: str = "", now: float) -> str:
-    """Adds an account; returns the temporary password that was made, "" where one was given or none is needed.
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of a hub.
 
-    Args:
-        password: the one that the person chose; "" makes a temporary one, but for who signs in by OpenID.
-
-    Raises ConfigurationError for a name that is taken or is none, a subject that another has, a weak password.
+    Attributes:
+        note: notes an act in the hub's ledger; raises where it cannot be written, and then nothing changes.
     """
-    if not _NAME.fullmatch(account.name):
-        raise ConfigurationError(
-            f"{account.name!r} is no account's name; write small letters, digits, dot, hyphen, @ (at most 64)"
-        )
-    temporary, stored = _first_password(account, password)
-    with database.changing() as connection:
-        try:
-            connection.execute(
-                insert(ACCOUNTS).values(
-                    **_columns(account),
-                    name=account.name,
-                    subject=account.subject or None,
-                    password=stored,
-                    is_temporary=bool(temporary),
-                    temporary_until=now + TEMPORARY_SECONDS,
-                    added=now,
-                )
-            )
-        except IntegrityError:
+
+    database: Database
+    note: Callable[[Mapping[str, Any]], object]
+
+    def add(self, account: Account, *, password: str = "", by: str, why: str = "", now: float) -> str:
+        """Adds an account; returns the temporary password that was made, "" where one was given or none is needed.
+
+        Args:
+            password: the one that the person chose; "" makes a temporary one, but for who signs in by OpenID.
+
+        Raises ConfigurationError for a name that is taken or is none, a subject that another has, a weak password.
+        """
+        if not _NAME.fullmatch(account.name):
             raise ConfigurationError(
-                f"there is an account {account.name!r} or one of the same OpenID subject; `fedsov account list` "
-                f"shows them, `fedsov account remove {account.name}` removes it"
-            ) from None
-    return temporary
+                f"{account.name!r} is no account's name; write small letters, digits, dot, hyphen, @ (at most 64)"
+            )
+        temporary, stored = _first_password(account, password)
+        values = {
+            **_columns(account),
+            "name": account.name,
+            "subject": account.subject or None,
+            "password": stored,
+            "is_temporary": bool(temporary),
+            "temporary_until": now + TEMPORARY_SECONDS,
+            "added": now,
+        }
+        with self.database.changing(wakes=False) as connection:
+            try:
+                connection.execute(insert(ACCOUNTS).values(**values))
+            except IntegrityError:
+                raise ConfigurationError(
+                    f"there is an account {account.name!r} or one of the same OpenID subject; `fedsov account list` "
+                    f"shows them, `fedsov account remove {account.name}` removes it"
+                ) from None
+            self._note("added", account, by=by, why=why)
+        return temporary
 
+    def listed(self) -> list[Account]:
+        """Every account, by name."""
+        with self.database.reading() as connection:
+            return [_account(row) for row in connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name))]
 
-def accounts(database: Database) -> list[Account]:
-    """Every account, by name."""
-    with database.reading() as connection:
-        return [_account(row) for row in connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name))]
-
-
-def account_of(database: Database, name: str) -> Account:
-    """An account. Raises ConfigurationError for an unknown name."""
-    listed = accounts(database)
-    for account in listed:
-        if account.name == name:
+    def get(self, name: str) -> Account:
+        """An account. Raises ConfigurationError for an unknown name."""
+        if account := self.find(name):
             return account
-    raise ConfigurationError(unknown("account", name, [account.name for account in listed]))
+        raise ConfigurationError(unknown("account", name, [account.name for account in self.listed()]))
 
+    def find(self, name: str) -> Account | None:
+        """An account; None for an unknown name."""
+        return self._where(ACCOUNTS.c.name == name)
 
-def account_of_subject(database: Database, subject: str) -> Account | None:
-    """The account of a person at the OpenID provider; None where the hub has none."""
-    with database.reading() as connection:
-        row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.subject == subject)).one_or_none()
-    return None if row is None else _account(row)
+    def of_subject(self, subject: str) -> Account | None:
+        """The account of a person at the OpenID provider; None where the hub has none."""
+        return self._where(ACCOUNTS.c.subject == subject)
 
+    def checked(self, name: str, password: str, *, now: float) -> Account | None:
+        """The account of a name and its password; None for a wrong one, after the same time whatever is wrong."""
+        with self.database.reading() as connection:
+            row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
+        is_right = matches(password, "" if row is None else row.password)
+        if row is None or not is_right or (row.is_temporary and now > row.temporary_until):
+            return None
+        return _account(row)
 
-def reset_password(database: Database, name: str, *, password: str = "", now: float) -> str:
-    """A new password, and the end of the person's sessions; returns as `add_account`.
+    def reset(self, name: str, *, password: str = "", by: str, why: str = "", now: float) -> str:
+        """A new password, and the end of the person's sessions and failed sign-ins; returns as `add`.
 
-    Raises ConfigurationError for an unknown name, who signs in by OpenID, a weak password.
-    """
-    account = account_of(database, name)
-    if account.subject:
-        raise ConfigurationError(f"{name} signs in by the OpenID provider and has no password here; reset it there")
-    temporary, stored = _first_password(account, password)
-    with database.changing() as connection:
-        _set_password(connection, name, stored, until=now + TEMPORARY_SECONDS if temporary else None)
-        end_sessions(connection, name)
-        forget_failures(connection, name)
-    return temporary
+        Raises ConfigurationError for an unknown name, who signs in by OpenID, a weak password.
+        """
+        account = self.get(name)
+        if account.subject:
+            raise ConfigurationError(f"{name} signs in by the OpenID provider and has no password here; reset it there")
+        temporary, stored = _first_password(account, password)
+        with self.database.changing(wakes=False) as connection:
+            _set_password(connection, name, stored, until=now + TEMPORARY_SECONDS if temporary else None)
+            end_sessions(connection, name)
+            forget_failures(connection, name)
+            self._note("password reset", account, by=by, why=why)
+        return temporary
 
+    def choose(self, name: str, *, old: str, new: str, now: float) -> bool:
+        """Sets the password that the person chose and ends their sessions; False where the old one is wrong.
 
-def choose_password(database: Database, name: str, *, old: str, new: str, now: float) -> bool:
-    """Sets the password that the person chose and ends their other sessions; False where the old one is wrong.
+        Raises ConfigurationError for a weak password, and for the old one again.
+        """
+        account = self.checked(name, old, now=now)
+        if account is None:
+            return False
+        check_password(new, name=name)
+        if new == old:
+            raise ConfigurationError("the new password is the old one; choose another")
+        stored = hashed(new)
+        with self.database.changing(wakes=False) as connection:
+            _set_password(connection, name, stored, until=None)
+            end_sessions(connection, name)
+            self._note("password chosen", account, by=name, why="")
+        return True
 
-    Raises ConfigurationError for a weak password, and for the old one again.
-    """
-    if checked(database, name, old, now=now) is None:
-        return False
-    check_password(new, name=name)
-    if new == old:
-        raise ConfigurationError("the new password is the old one; choose another")
-    stored = hashed(new)
-    with database.changing() as connection:
-        _set_password(connection, name, stored, until=None)
-        end_sessions(connection, name)
-    return True
+    def change(self, name: str, *, roles: frozenset[Role], regions: frozenset[str], by: str, why: str = "") -> Account:
+        """Other roles or regions, and the end of the sessions. Raises ConfigurationError for an unknown name."""
+        after = replace(self.get(name), roles=roles, regions=regions)
+        with self.database.changing(wakes=False) as connection:
+            connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**_columns(after)))
+            end_sessions(connection, name)
+            self._note("changed", after, by=by, why=why)
+        return after
 
+    def remove(self, name: str, *, by: str, why: str = "") -> Account:
+        """Removes an account and ends its sessions. Raises ConfigurationError for an unknown name."""
+        account = self.get(name)
+        with self.database.changing(wakes=False) as connection:
+            end_sessions(connection, name)
+            connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.name == name))
+            self._note("removed", account, by=by, why=why)
+        return account
 
-def change_account(
-    database: Database, name: str, *, roles: frozenset[Role] | None = None, regions: frozenset[str] | None = None
-) -> Account:
-    """Other roles or regions, and the end of the person's sessions. Raises ConfigurationError for an unknown name."""
-    before = account_of(database, name)
-    after = replace(
-        before,
-        roles=before.roles if roles is None else roles,
-        regions=before.regions if regions is None else regions,
-    )
-    with database.changing() as connection:
-        connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**_columns(after)))
-        end_sessions(connection, name)
-    return after
+    def _where(self, condition: ColumnElement[bool]) -> Account | None:
+        with self.database.reading() as connection:
+            row = connection.execute(select(ACCOUNTS).where(condition)).one_or_none()
+        return None if row is None else _account(row)
 
-
-def remove_account(database: Database, name: str) -> Account:
-    """Removes an account and ends its sessions. Raises ConfigurationError for an unknown name."""
-    account = account_of(database, name)
-    with database.changing() as connection:
-        end_sessions(connection, name)
-        connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.name == name))
-    return account
-
-
-def checked(database: Database, name: str, password: str, *, now: float) -> Account | None:
-    """The account of a name and its password; None for a wrong one, after the same time whatever is wrong."""
-    with database.reading() as connection:
-        row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
-    is_right = matches(password, "" if row is None else row.password)
-    if row is None or not is_right or (row.is_temporary and now > row.temporary_until):
-        return None
-    return _account(row)
+    def _note(self, act: str, account: Account, *, by: str, why: str) -> None:
+        """Within the transaction of the change: where the ledger cannot be written, nothing changes."""
+        self.note({NOTE: {"act": act, **account.to_json(), "by": by, "why": why}})
 
 
 def _first_password(account: Account, password: str) -> tuple[str, str]:
@@ -205,8 +233,9 @@ def _first_password(account: Account, password: str) -> tuple[str, str]:
         if password:
             raise ConfigurationError("give a password or --subject, not both")
         return "", ""
+    if password:
+        check_password(password, name=account.name)
     temporary = "" if password else temporary_password()
-    check_password(password or temporary, name=account.name)
     return temporary, hashed(password or temporary)
 
 

@@ -21,6 +21,8 @@ from fedsov.errors import ConfigurationError
 SHORTEST, LONGEST = 12, 256
 """Letters of a password: at least (NIST SP 800-63B-4 asks for 15 where it is the only factor, 8 beside another) and
 at most, so that nobody sends a megabyte to be hashed."""
+NAMED = 4
+"""How long an account's name is that no password may have in it; a shorter one is in many words."""
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _AT_ONCE = BoundedSemaphore(2)
 
@@ -48,7 +50,8 @@ def check_password(password: str, *, name: str) -> None:
         raise ConfigurationError(f"the password has {len(password)} letters; choose one of at least {SHORTEST}")
     if len(password) > LONGEST:
         raise ConfigurationError(f"the password has {len(password)} letters; choose one of at most {LONGEST}")
-    if name.casefold() in password.casefold() or len(set(password)) < 5:
+    is_named = len(name) >= NAMED and name.casefold() in password.casefold()
+    if is_named or len(set(password)) < 5:
         raise ConfigurationError("the password is easily guessed (the account's name, or few letters); choose another")
 
 

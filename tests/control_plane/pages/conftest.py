@@ -15,7 +15,7 @@ from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.rights import SESSION_COOKIE, CurrentPerson, check_region, needs
 from fedsov.control_plane.pages.shield import Rate
 from fedsov.control_plane.pages.site import Site
-from fedsov.control_plane.people.accounts import Account, add_account
+from fedsov.control_plane.people.accounts import Account, Accounts
 from fedsov.control_plane.people.roles import Right, Role
 
 ORIGIN = "https://hub.example:8443"
@@ -100,8 +100,9 @@ def nobody():
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     database = Database.open(f"sqlite:///{tmp_path_factory.mktemp('hub')}/control.sqlite")
+    accounts = Accounts(database, note=lambda note: None)
     for name, (roles, regions) in PEOPLE.items():
         account = Account(name, frozenset(roles), frozenset(regions))
-        add_account(database, account, password=PASSWORD, now=1_800_000_000.0)
+        accounts.add(account, password=PASSWORD, by="O. Perator", now=1_800_000_000.0)
     yield Hub(database)
     database.close()
