@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedsov.api.deployment.trial import set_up_trial
@@ -24,7 +24,13 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, read_settings
 from fedsov.runtimes.deployment.region.region_service import RegionPlace
 from fedsov.runtimes.deployment.supervision.health import HealthListener
-from fedsov.runtimes.deployment.supervision.parties import HubOptions, hub_services, region_process
+from fedsov.runtimes.deployment.supervision.parties import (
+    HubOptions,
+    agent_service,
+    control_service,
+    hub_services,
+    region_process,
+)
 from fedsov.runtimes.deployment.supervision.supervisor import Service, run
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, PartyFile, read_party
@@ -44,8 +50,11 @@ class Display:
 def serve_hub(home: Path, options: HubOptions, shown: Display) -> None:
     """Runs the hub of a home. Raises ConfigurationError where it is no hub's, or its port is taken."""
     party = _party(home, HUB)
-    _check_free(options.listen or party.hub.host, party.hub.port)
-    run(hub_services(home, party.name, options), shown.health, plain=shown.plain)
+    host = options.listen or party.hub.host
+    for place, setting in ((party.hub, "--port N of `fedsov deploy init`"), *_control_places(party.hub)):
+        _check_free(host, place.port, setting)
+    services = [*hub_services(home, party.name, options), control_service(home, party.name, options.listen)]
+    run(services, shown.health, plain=shown.plain)
 
 
 def serve_region(workspace: Path, name: str, shown: Display, endpoint: Listening | None = None) -> None:
@@ -67,7 +76,8 @@ def serve_region(workspace: Path, name: str, shown: Display, endpoint: Listening
     if party.name != name:
         raise ConfigurationError(f"{folder.home} is the home of region {party.name}, and not of {name}")
     place = RegionPlace(name, workspace, folder, party.hub, _hub_key(workspace, name))
-    run([region_process(place), *_endpoint(workspace, name, endpoint)], shown.health, plain=shown.plain)
+    services = [region_process(place), agent_service(place), *_endpoint(workspace, name, endpoint)]
+    run(services, shown.health, plain=shown.plain)
 
 
 def serve_all(
@@ -88,7 +98,8 @@ def serve_all(
 
     Raises ConfigurationError; InputError and whatever else an ingestion raises.
     """
-    _check_free(hub.host, hub.port)
+    _check_free(hub.host, hub.port, "--port N takes another port")
+    hub = _with_free_ports(hub)
     workspace = Workspace(settings.workspace.resolve())
     if not _holding(workspace, settings.dataset.name):
         from fedsov.api.train import ingest_settings
@@ -116,7 +127,9 @@ def serve_all(
     )
     sockets = [room.listener for room in rooms.values() if room.listener >= 0]
     services = hub_services(workspace.root, hub_name, options, room=rooms[hub_name], sockets=sockets)
+    services += [control_service(workspace.root, hub_name)]
     services += [region_process(place, rooms[place.name]) for place in places]
+    services += [agent_service(place) for place in places]
     if endpoints is not None:
         for line in unsaid_jurisdictions(workspace.root, settings.federation.regions or ()):
             progress(line)
@@ -164,7 +177,32 @@ def _party(home: Path, role: str) -> PartyFile:
     return party
 
 
-def _check_free(host: str, port: int) -> None:
+def _control_places(hub: HubAddress) -> list[tuple[HubAddress, str]]:
+    """Where the control plane listens, and what names another port."""
+    where = "hub.{name} in party.yaml names another port, which every region's party.yaml names as well"
+    return [(hub.control, where.format(name="control_port")), (hub.pages, where.format(name="pages_port"))]
+
+
+def _with_free_ports(hub: HubAddress) -> HubAddress:
+    """The address with ports of the control plane: those after the hub's own, or others that are free now."""
+    ports = [each.port if _is_free(hub.host, each.port) else _any_free(hub.host) for each in (hub.control, hub.pages)]
+    return replace(hub, control_port=ports[0], pages_port=ports[1])
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        with socket.create_server((host, port)):
+            return True
+    except (OSError, OverflowError):
+        return False
+
+
+def _any_free(host: str) -> int:
+    with socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _check_free(host: str, port: int, mend: str) -> None:
     """Raises ConfigurationError where another process listens there already."""
     try:
         with socket.create_server((host, port)):
@@ -172,5 +210,5 @@ def _check_free(host: str, port: int) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"the hub cannot listen at {host}:{port} ({error.strerror}); another may run already: `fedsov status`; "
-            "--port N takes another port"
+            f"{mend}"
         ) from None
