@@ -49,6 +49,7 @@ from fedsov.inference.receiving import (
     RequestRefused,
     Scope,
     Send,
+    Written,
     length_of,
     may_be_endless,
     response,
@@ -59,6 +60,7 @@ from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState, PredictPath
 from fedsov.inference.tokens.token_check import Claims, KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.use.cells import ANSWERED, FAILED, REFUSED, UseCells
 from fedsov.inference.use.usage import Usage
 
 _LOG = logging.getLogger(__name__)
@@ -92,34 +94,8 @@ class ZonePages(Protocol):
     def is_zone(self, scope: Scope) -> bool: ...
 
 
-class _Written:
-    """Tells once whether a line is on the disk: what the log says of it, or a TimeoutError where it takes too long."""
-
-    __slots__ = ("_receiver", "_tell")
-
-    def __init__(self, receiver: Receiver, tell: Callable[[LogFull | TimeoutError | None], None]) -> None:
-        self._receiver = receiver
-        self._tell: Callable[[LogFull | TimeoutError | None], None] | None = tell
-
-    @property
-    def is_awaited(self) -> bool:
-        """Whether it is not told yet."""
-        return self._tell is not None
-
-    def done(self, fault: LogFull | TimeoutError | None) -> None:
-        """What the log says."""
-        tell, self._tell = self._tell, None
-        if tell is not None:
-            self._receiver.came(self)
-            tell(fault)
-
-    def cancel(self) -> None:
-        """It took too long."""
-        self.done(TimeoutError())
-
-
 class Endpoint:
-    """The application; `state` and `log` may be replaced between requests."""
+    """The application; `state`, `log` and `cells` (who asked for what) may be replaced between requests."""
 
     def __init__(
         self,
@@ -137,7 +113,7 @@ class Endpoint:
         """
         self.state, self._keys, self.log, self.usage, self._zone = state, keys, log, usage, zone
         self._clock, self._numbers, self._prefix = clock, count(1), os.urandom(8).hex()
-        self.receiver = Receiver()
+        self.receiver, self.cells = Receiver(), UseCells(0, lambda begins: None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -145,6 +121,7 @@ class Endpoint:
             await _lifespan(scope, receive, send)
             return
         began, state, request_id = time.perf_counter(), self.state, self._next_id()
+        head: AdmittedRequest | None = None
         try:
             asked = state.paths.get(scope["raw_path"])
             if type(asked) is PredictPath and scope["method"] == "POST":
@@ -161,6 +138,7 @@ class Endpoint:
                 return
         except Exception as error:  # boundary: one request's fault is answered, and its text may quote a row
             refusal = self._refusal(error, scope["headers"], state, request_id)
+            self._observe_refused(head, refusal)
             await send_refusal(send, refusal, request_id)
             return
         line, served = prediction.line, prediction.served
@@ -182,6 +160,7 @@ class Endpoint:
         if type(asked) is not PredictPath:
             return None
         began, request_id = time.perf_counter(), self._next_id()
+        head: AdmittedRequest | None = None
         try:
             head = self._admitted(asked, state, headers, request_id, began)
             length_of(headers, state.limits)
@@ -193,7 +172,9 @@ class Endpoint:
         except KeyUnknown:
             return None
         except Exception as error:  # boundary: as in `__call__`
-            return response(self._refusal(error, headers, state, request_id), request_id)
+            refusal = self._refusal(error, headers, state, request_id)
+            self._observe_refused(head, refusal)
+            return response(refusal, request_id)
         self._after(head, prediction)
         return prediction.whole_answer()
 
@@ -263,7 +244,7 @@ class Endpoint:
         self, line: Line, state: EndpointState, tell: Callable[[LogFull | TimeoutError | None], None]
     ) -> None:
         """Gives a line to the log, and tells once what became of it. Raises RequestRefused, and then tells nothing."""
-        written = _Written(self.receiver, tell)
+        written = Written(self.receiver, tell)
         self._put(line, written.done)
         if written.is_awaited:
             self.receiver.wait_for(written, state.limits.seconds)
@@ -292,6 +273,7 @@ class Endpoint:
             return
         refusal = self._unlogged()
         self.usage.refused(refusal.status)
+        self._observe_refused(head, refusal)
         reply(response(refusal, head.request_id))
 
     def _unlogged(self) -> RequestRefused:
@@ -302,10 +284,19 @@ class Endpoint:
     def _after(self, head: AdmittedRequest, prediction: Prediction) -> None:
         """What is counted of an answer that has left, and what shadows say to its request."""
         line, served, request, outputs = prediction
+        seconds = time.perf_counter() - head.began
+        self.cells.observe(served, ANSWERED, head.claims, seconds=seconds, outputs=outputs)
         self._count(served, request, outputs, began=head.began, at=head.now)
         if head.asked.version is None and head.asked.versions.shadows:
             for shadow in head.asked.versions.watching(line.request_id):
                 self._shadow(head.asked, shadow, line)
+
+    def _observe_refused(self, head: AdmittedRequest | None, refusal: RequestRefused) -> None:
+        """What is counted of a request that was admitted and got no prediction; of others nobody is known."""
+        served = None if head is None else head.asked.version or head.asked.versions.answering(head.request_id)
+        if head is not None and served is not None:
+            outcome = FAILED if refusal.status >= 500 else REFUSED
+            self.cells.observe(served, outcome, head.claims, seconds=time.perf_counter() - head.began)
 
     def _count(self, served: Served, request: Infer, outputs: np.ndarray, *, began: float, at: float) -> None:
         """Counts what a version answered, and its drift."""

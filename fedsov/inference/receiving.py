@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
+from fedsov.errors import LogFull
 from fedsov.inference.bodies.body_reader import JSON
 from fedsov.inference.limits import RequestLimits
 
@@ -128,6 +129,32 @@ class Receiver:
         for what in [what for what, deadline in self._waiting.items() if now >= deadline]:
             what.cancel()
         self._timer = asyncio.get_running_loop().call_later(LOOK, self._look) if self._waiting else None
+
+
+class Written:
+    """Tells once whether a line is on the disk: what the log says of it, or a TimeoutError where it takes too long."""
+
+    __slots__ = ("_receiver", "_tell")
+
+    def __init__(self, receiver: Receiver, tell: Callable[[LogFull | TimeoutError | None], None]) -> None:
+        self._receiver = receiver
+        self._tell: Callable[[LogFull | TimeoutError | None], None] | None = tell
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is not told yet."""
+        return self._tell is not None
+
+    def done(self, fault: LogFull | TimeoutError | None) -> None:
+        """What the log says."""
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            self._receiver.came(self)
+            tell(fault)
+
+    def cancel(self) -> None:
+        """It took too long."""
+        self.done(TimeoutError())
 
 
 def types_of(headers: Headers) -> tuple[str, str]:

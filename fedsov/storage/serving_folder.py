@@ -5,6 +5,7 @@
       approved.json   the versions that may answer here, signed by the hub and by the region
       issuers.yaml    whose tokens are believed, as the region's settings took it
       models/MODEL/VERSION/   the files of an approved version, and reference.json: what its training inputs were like
+      use/            who asked for what in windows that are not closed yet: keyed digests of people
       requests/       the log of requests: encrypted, each batch chained to the one before
       tls.crt, tls.key        the endpoint's certificate and key
 
@@ -44,6 +45,11 @@ class ServingFolder:
     def requests(self) -> Path:
         """The folder of the log."""
         return self.root / "requests"
+
+    @property
+    def use(self) -> Path:
+        """The folder of windows of use."""
+        return self.root / "use"
 
     @property
     def certificate(self) -> Path:

@@ -50,6 +50,8 @@ class EndpointPlace:
             nobody is believed.
         limits: what one request and one second may have.
         log: how the log of requests is kept: plain values of `fedsov.inference.request_log`'s settings.
+        use_seconds: length of a window in which it is counted who asks for what, for a report that may leave; 0 where
+            the region tells nobody of its use, and nothing is counted.
         workers: processes that answer.
         host, port: where they listen; port 0 for any free one.
         zone_port: a second port, of this machine alone, which also tells /metrics; 0 for none.
@@ -73,6 +75,7 @@ class EndpointPlace:
     issuers_sha256: str = ""
     limits: RequestLimits = field(default_factory=RequestLimits)
     log: Mapping[str, Any] = field(default_factory=dict)
+    use_seconds: int = 0
     workers: int = 1
     host: str = "127.0.0.1"
     port: int = 8080
@@ -84,6 +87,7 @@ class EndpointPlace:
         lists = {name: texts(name, getattr(self, name)) for name in ("jurisdictions", "hosts", "categories")}
         tables = {name: text_mapping(name, getattr(self, name)) for name in ("elsewhere", "sealing_keys")}
         ports = {name: whole(name, getattr(self, name), at_least=0, at_most=65535) for name in ("port", "zone_port")}
+        store(self, use_seconds=whole("use_seconds", self.use_seconds, at_least=0, at_most=86_400))
         store(self, folder=Path(self.folder), workers=whole("serving.workers", self.workers, at_least=1, at_most=64))
         store(
             self, limits=instance("limits", self.limits, RequestLimits, "limits"), **words, **lists, **tables, **ports

@@ -42,6 +42,7 @@ from fedsov.runtimes.serving.issuer_keys import IssuerKeys
 from fedsov.runtimes.serving.loading import load_state, names_of
 from fedsov.runtimes.serving.place import EndpointPlace, needs_restart, read_place
 from fedsov.runtimes.serving.shared_counts import SharedCounts
+from fedsov.runtimes.serving.use_counts import UseCounts
 from fedsov.runtimes.serving.zone_pages import ZONE, WorkerPages
 
 LOOK = 0.2
@@ -96,6 +97,7 @@ class _Worker:
         self._start, self._place = start, read_place(start.path, start.region_key)
         self._begun_with = {**self._files(), start.path: before}  # what changes from here on is taken
         self._usage = Usage(start.counts.read(start.number))
+        self._use = UseCounts(self._place, self._usage)
         self._stop, self._reload_faults = asyncio.Event(), set[str]()
 
     async def live(self) -> None:
@@ -112,6 +114,7 @@ class _Worker:
         counts, number = self._start.counts, self._start.number
         self._pages = WorkerPages(self._usage, counts, number, lambda: self._log.state, lambda: self._keys.fault)
         self._endpoint = Endpoint(state, keys=self._keys, log=self._log, usage=self._usage, zone=self._pages)
+        self._endpoint.cells = self._use.cells
         self._watch(state)
         servers = await self._servers()
         _LOG.info("worker %d answers with %s", number + 1, names_of(state.models))
@@ -120,6 +123,7 @@ class _Worker:
         finally:
             await asyncio.gather(*(server.close(SECONDS_TO_DRAIN) for server in servers))
             self._pages.share()
+            await self._use.put_down()
             await asyncio.to_thread(_close, self._log)
 
     async def _servers(self) -> list[AsgiServer]:
@@ -142,6 +146,7 @@ class _Worker:
             if now - beat >= BEAT:
                 beat = now
                 self._report()
+                await self._use.look()
                 if now - given_back >= GIVE_BACK:
                     given_back = now
                     await asyncio.to_thread(give_back_memory)
@@ -217,6 +222,8 @@ class _Worker:
             self._log, old = self._opened_log(place), self._log
             self._endpoint.log = self._log
             self._closing = asyncio.create_task(asyncio.to_thread(_close, old))
+        self._use.take(place)
+        self._endpoint.cells = self._use.cells
         self._place = place
 
     def _watch(self, state: EndpointState) -> None:
