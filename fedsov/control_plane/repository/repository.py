@@ -18,36 +18,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, update
-from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Root, Snapshot, Targets
 
 from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.database.notices import announce
 from fedsov.control_plane.repository import metadata as steps
 from fedsov.control_plane.repository import tables
+from fedsov.control_plane.repository.chain import Chain
 from fedsov.control_plane.repository.metadata import (
     CONFIGURATION,
     MODELS,
     RESERVED,
     ROOT,
-    SNAPSHOT,
     TARGETS,
     TIMESTAMP,
     SignedList,
 )
-from fedsov.control_plane.repository.signing_keys import HoldsKey, KeyFile, online_keys, public_key, root_keys
-from fedsov.errors import ApprovalRefused, ConfigurationError, KeyUnavailable
+from fedsov.control_plane.repository.signing_keys import (
+    ONLINE,
+    ROOT_KEYS,
+    HoldsKey,
+    KeyFile,
+    names_keys,
+    new_key,
+    online_keys,
+)
+from fedsov.errors import ApprovalRefused, ConfigurationError
 from fedsov.keys.certificates.party_names import check_name
 from fedsov.ledger.signed_head import signature_holds
+from fedsov.protocol.control import APPROVED
 from fedsov.protocol.role_drafts import checked_draft, written_draft
 from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.control_folder import HubControlFolder
 
-STAY = 50
-"""Versions of a role's metadata that stay, for whoever has just read an older timestamp."""
 IN_DATABASE = 2**16
 """Bytes of a file that the database holds; a larger one is in the folder."""
 _METADATA = re.compile(r"([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{1,80})\.json")
@@ -88,17 +97,13 @@ class Repository:
             root = tables.newest(connection, ROOT)
         if root is None:
             with database.changing() as connection:
-                if tables.newest(connection, ROOT) is None:
-                    keys = online_keys(folder, are_made=True)
-                    Repository(database, folder, hub, keys, now)._begin(connection)
-        opened = Repository(database, folder, hub, online_keys(folder, are_made=False), now)
-        opened._check_keys()
-        return opened
+                root = tables.newest(connection, ROOT) or _begin(connection, folder, hub, now)
+        return Repository(database, folder, hub, online_keys(folder, steps.read(root, Root).signed), now)
 
     def root(self) -> bytes:
         """The newest root metadata, which a region takes before it fetches anything."""
         with self.database.reading() as connection:
-            return self._stored(connection, ROOT)
+            return self.chain(connection).stored(ROOT)
 
     def enrolled(self) -> dict[str, str]:
         """The verify key (hexadecimal) of each region that has a role."""
@@ -124,21 +129,27 @@ class Repository:
                 f"{region} is known by the ledger key {known[:12]}…, and came with {verify_key[:12]}…; let it restore "
                 "its ledger, or join by another name"
             )
-        targets = steps.with_region(self._targets(connection), region, hub=self.hub.key, verify_key=verify_key)
-        changed = self._signed_anew(connection, TARGETS, targets, self.keys[TARGETS])
+        chain = self.chain(connection)
+        targets = steps.with_region(chain.targets(), region, hub=self.hub.key, verify_key=verify_key)
+        changed = chain.sign_anew(TARGETS, targets)
         if known is None:
             connection.execute(insert(tables.REGIONS).values(region=region, verify_key=verify_key, drafted=0))
         else:
             chosen = tables.REGIONS.c.region == region
             connection.execute(update(tables.REGIONS).where(chosen).values(verify_key=verify_key))
-        self._snapshot(connection, {TARGETS: changed})
+        chain.snapshot({TARGETS: changed})
 
-    def draft(self, connection: Connection, region: str, content: bytes) -> bytes:
+    def draft(self, connection: Connection, region: str, content: bytes, *, after: int = 0) -> bytes:
         """Metadata of a region's role that names this approved list: what both must sign (`role_drafts`).
 
-        Each draft has a higher version than every draft before. Raises ConfigurationError for a region without a role.
+        Each draft has a higher version than every draft before.
+
+        Args:
+            after: the version that the region says it has: more than this one has, where it was put back from a backup.
+
+        Raises ConfigurationError for a region without a role.
         """
-        version = tables.next_draft(connection, region)
+        version = tables.next_draft(connection, region, after=after)
         if version == 0:
             raise ConfigurationError(f"{region} has no role in the repository; let it join first (`fedsov deploy`)")
         expires = steps.expiry(region, self.now())
@@ -185,7 +196,12 @@ class Repository:
         changed = {each.region: self._list(connection, each) for each in lists}
         changed |= self._files(connection, files or {}, list(readers), list(retired))
         if changed:
-            self._snapshot(connection, changed)
+            self.chain(connection).snapshot(changed)
+        for each in lists:
+            announce(connection, APPROVED, each.region)
+        for path in files or ():
+            if path.startswith(f"{CONFIGURATION}/"):
+                announce(connection, CONFIGURATION, path.removeprefix(f"{CONFIGURATION}/").removesuffix(".json"))
 
     def allow(self, connection: Connection, paths: Iterable[str], readers: Iterable[str]) -> None:
         """Lets further regions fetch files that are published. Raises ConfigurationError for a path that is not."""
@@ -214,61 +230,11 @@ class Repository:
             known = tables.content_of(connection, match[1])
             return None if known is None else known[1] or self.folder.artifact(match[1])
 
-    def renew(self) -> list[str]:
-        """Signs anew what is within half of its life; the roles that were. For the service, each hour.
-
-        The root is not among them: its keys may lie elsewhere. A region's role is not either, for it takes both.
-        """
-        with self.database.reading() as connection:
-            due = self._due(connection)
-        if not due:
-            return []
-        with self.database.changing() as connection:
-            due = self._due(connection)
-            changed = {}
-            for role in [role for role in due if role not in (SNAPSHOT, TIMESTAMP)]:
-                targets = self._targets(connection) if role == TARGETS else self._role(connection, role)
-                holder = self.keys[TARGETS] if role == TARGETS else self.hub
-                changed[role] = self._signed_anew(connection, role, targets, holder)
-            if changed or SNAPSHOT in due:
-                self._snapshot(connection, changed)
-            elif due:
-                self._timestamp(connection, self._stored(connection, SNAPSHOT))
-        return due
-
-    def _due(self, connection: Connection) -> list[str]:
-        """The roles of the hub's that are within half of their life."""
-        regions, now = tables.verify_keys(connection), self.now()
-        roles = [role for role in tables.newest_versions(connection) if role not in regions and role != ROOT]
-        return [role for role in roles if self._expires(connection, role) - now < steps.life(role) / 2]
-
-    def _expires(self, connection: Connection, role: str) -> datetime:
-        return steps.expires_at(self._stored(connection, role))
-
-    def _begin(self, connection: Connection) -> None:
-        """Makes the repository: its root, the roles that say whose word counts, and the first snapshot."""
-        now, roots = self.now(), root_keys(self.folder, are_made=True)
-        root = steps.first_root(roots, self.keys, expires=steps.expiry(ROOT, now))
-        targets = steps.first_targets(self.hub, expires=steps.expiry(TARGETS, now))
-        models = steps.first_models(self.hub, expires=steps.expiry(MODELS, now))
-        configuration = Targets(expires=steps.expiry(CONFIGURATION, now))
-        self._add(connection, ROOT, root, *roots)
-        self._add(connection, TARGETS, targets, self.keys[TARGETS])
-        self._add(connection, MODELS, models, self.hub)
-        self._add(connection, CONFIGURATION, configuration, self.hub)
-        meta = {f"{role}.json": MetaFile(1) for role in (TARGETS, MODELS, CONFIGURATION)}
-        snapshot = Snapshot(expires=steps.expiry(SNAPSHOT, now), meta=meta)
-        self._timestamp(connection, self._add(connection, SNAPSHOT, snapshot, self.keys[SNAPSHOT]))
-
-    def _check_keys(self) -> None:
-        """Raises KeyUnavailable where a key in the folder is not the one that the root names."""
-        root = steps.read(self.root(), Root).signed
-        for role, holder in self.keys.items():
-            if public_key(holder.key).keyid not in root.roles[role].keyids:
-                raise KeyUnavailable(
-                    f"{self.folder.keys / role}.key is not the key that the repository's root names; restore it from "
-                    "your copy"
-                )
+    def chain(self, connection: Connection) -> Chain:
+        """The roles, within a transaction, with the keys that the root names now: a command may have replaced some."""
+        chain = Chain(connection, self.hub, self.keys, self.now)
+        root = steps.read(chain.stored(ROOT), Root).signed
+        return chain if names_keys(root, self.keys) else replace(chain, keys=online_keys(self.folder, root))
 
     def _list(self, connection: Connection, listed: SignedList) -> int:
         """Adds a region's list; the version of its role."""
@@ -282,7 +248,7 @@ class Repository:
                 f"version {version} of the role of {listed.region} is not newer than the published one; propose the "
                 "rollout again"
             )
-        tables.add_version(connection, listed.region, version, listed.metadata, stay=STAY)
+        self.chain(connection).add_signed(listed.region, version, listed.metadata)
         self._store(connection, listed.content, [listed.region])
         return version
 
@@ -293,9 +259,9 @@ class Repository:
         by_role: dict[str, list[str]] = {}
         for path in dict.fromkeys([*files, *retired]):
             by_role.setdefault(_role_of(path), []).append(path)
-        changed = {}
+        chain, changed = self.chain(connection), {}
         for role, paths in by_role.items():
-            targets = self._role(connection, role)
+            targets = chain.files(role)
             for path in paths:
                 if path in files:
                     targets.targets[path] = steps.target(path, files[path])
@@ -304,35 +270,8 @@ class Repository:
                 else:
                     targets.targets.pop(path, None)
                     tables.drop_path(connection, path)
-            changed[role] = self._signed_anew(connection, role, targets, self.hub)
+            changed[role] = chain.sign_anew(role, targets)
         return changed
-
-    def _role(self, connection: Connection, role: str) -> Targets:
-        """A role that the hub's ledger key signs, checked; an empty one of a bin that has no file yet."""
-        content = tables.newest(connection, role)
-        if content is None:
-            empty = Targets(expires=steps.expiry(role, self.now()))
-            empty.version = 0
-            return empty
-        is_bin = role not in (MODELS, CONFIGURATION)
-        parent = self._role(connection, MODELS) if is_bin else self._targets(connection)
-        steps.check_delegated(parent, role, content)
-        return steps.read(content, Targets).signed
-
-    def _targets(self, connection: Connection) -> Targets:
-        return self._checked(connection, TARGETS, Targets)
-
-    def _checked(self, connection: Connection, role: str, kind: type[steps.Kind]) -> steps.Kind:
-        """A role that the root names, which has its signature."""
-        content = self._stored(connection, role)
-        steps.check_delegated(steps.read(self._stored(connection, ROOT), Root).signed, role, content)
-        return steps.read(content, kind).signed
-
-    def _stored(self, connection: Connection, role: str) -> bytes:
-        content = tables.newest(connection, role)
-        if content is None:
-            raise ApprovalRefused(f"the repository has no {role} metadata; restore the control plane's database")
-        return content
 
     def _store(self, connection: Connection, content: bytes, readers: Sequence[str]) -> None:
         """Keeps a file for those who may fetch it. A large one is on the disk before the transaction ends."""
@@ -342,31 +281,18 @@ class Repository:
         tables.add_content(connection, digest, len(content), None if is_large else content)
         tables.let_read(connection, [digest], readers)
 
-    def _signed_anew(self, connection: Connection, role: str, targets: Targets, holder: HoldsKey) -> int:
-        """Adds the next version of a role; its number."""
-        targets.version, targets.expires = targets.version + 1, steps.expiry(role, self.now())
-        self._add(connection, role, targets, holder)
-        return targets.version
 
-    def _add(self, connection: Connection, role: str, payload: steps.Kind, *holders: HoldsKey) -> bytes:
-        content = steps.signed(payload, holders)
-        tables.add_version(connection, role, payload.version, content, stay=STAY)
-        return content
-
-    def _snapshot(self, connection: Connection, changed: Mapping[str, int]) -> None:
-        """The next snapshot, in which these roles have these versions, and the timestamp that names it."""
-        snapshot = self._checked(connection, SNAPSHOT, Snapshot)
-        snapshot.meta |= {f"{role}.json": MetaFile(version) for role, version in changed.items()}
-        snapshot.version, snapshot.expires = snapshot.version + 1, steps.expiry(SNAPSHOT, self.now())
-        self._timestamp(connection, self._add(connection, SNAPSHOT, snapshot, self.keys[SNAPSHOT]))
-
-    def _timestamp(self, connection: Connection, snapshot: bytes) -> None:
-        """The next timestamp, which names this snapshot."""
-        is_first = tables.newest(connection, TIMESTAMP) is None
-        version = 1 if is_first else self._checked(connection, TIMESTAMP, Timestamp).version + 1
-        named = steps.meta(snapshot, steps.read(snapshot, Snapshot).signed.version)
-        timestamp = Timestamp(version=version, expires=steps.expiry(TIMESTAMP, self.now()), snapshot_meta=named)
-        self._add(connection, TIMESTAMP, timestamp, self.keys[TIMESTAMP])
+def _begin(connection: Connection, folder: HubControlFolder, hub: HoldsKey, now: Callable[[], datetime]) -> bytes:
+    """Makes a repository: its root, the roles that say whose word counts, and the first snapshot; the root."""
+    roots = [new_key(folder, ROOT) for _ in range(ROOT_KEYS)]
+    keys = {role: new_key(folder, role) for role in ONLINE}
+    chain, expires = Chain(connection, hub, keys, now), partial(steps.expiry, now=now())
+    root = chain.add(ROOT, steps.first_root(roots, keys, expires=expires(ROOT)), *roots)
+    chain.add(TARGETS, steps.first_targets(hub, expires=expires(TARGETS)), keys[TARGETS])
+    chain.add(MODELS, steps.first_models(hub, expires=expires(MODELS)), hub)
+    chain.add(CONFIGURATION, Targets(expires=expires(CONFIGURATION)), hub)
+    chain.put_snapshot(Snapshot(), dict.fromkeys((TARGETS, MODELS, CONFIGURATION), 1), after=0)
+    return root
 
 
 def _role_of(path: str) -> str:

@@ -1,25 +1,30 @@
 """Who signs the repository: the hub's and the regions' ledger keys, and keys of the repository's own in the hub's home.
 
 Every key is Ed25519. Three `root` keys say which keys the others are, and two of the three sign; while the service runs
-it needs none of them, so they can be kept elsewhere. `targets`, `snapshot` and `timestamp` sign as it runs.
+it needs none of them, so they can be kept elsewhere. `targets`, `snapshot` and `timestamp` sign as it runs. A file is
+named after its public key, and the root in force says which are used: a kill while keys are replaced leaves both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import Key, Signature, Signer, SSlibKey
+from tuf.api.metadata import Root
 
 from fedsov.errors import KeyUnavailable, LedgerBroken
 from fedsov.ledger import signed_head
+from fedsov.storage.atomic_files import write_file
 from fedsov.storage.control_folder import HubControlFolder
-from fedsov.storage.private_files import make_private_folder
 
+ROOT = "root"
 ONLINE = ("targets", "snapshot", "timestamp")
-ROOT_KEYS = ("root-1", "root-2", "root-3")
+ROOT_KEYS = 3
 ROOT_THRESHOLD = 2
 
 
@@ -69,27 +74,40 @@ class TufSigner(Signer):
         raise NotImplementedError("keys are given by whoever holds them, and not found by an address")
 
 
-def online_keys(folder: HubControlFolder, *, are_made: bool) -> dict[str, KeyFile]:
-    """The keys that sign while the service runs, by role.
-
-    Args:
-        are_made: whether those that are missing are made, as at the first start.
-
-    Raises KeyUnavailable.
-    """
-    return {role: _key_file(folder.keys / f"{role}.key", is_made=are_made) for role in ONLINE}
+def new_key(folder: HubControlFolder, role: str) -> KeyFile:
+    """A new key for a role, in a file of its own. Raises WorkspaceUnusable."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw().hex()
+    write_file(_path(folder, role, public), private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return KeyFile(signed_head.Signer(private, public))
 
 
-def root_keys(folder: HubControlFolder, *, are_made: bool) -> list[KeyFile]:
-    """The root's keys that are at hand; all three where they are made. Raises KeyUnavailable."""
-    paths = [folder.root_keys / f"{name}.key" for name in ROOT_KEYS]
-    return [_key_file(path, is_made=are_made) for path in paths if are_made or path.exists()]
+def online_keys(folder: HubControlFolder, root: Root) -> dict[str, KeyFile]:
+    """The keys that sign while the service runs, by role, as the root names them. Raises KeyUnavailable."""
+    return {role: _read_key(_path(folder, role, _publics(root, role)[0]), role) for role in ONLINE}
 
 
-def _key_file(path: Path, *, is_made: bool) -> KeyFile:
+def names_keys(root: Root, keys: Mapping[str, KeyFile]) -> bool:
+    """Whether the root names these keys for their roles."""
+    return all(holder.key in _publics(root, role) for role, holder in keys.items())
+
+
+def root_keys(folder: HubControlFolder, root: Root) -> list[KeyFile]:
+    """Those of the root's keys that are at hand. Raises KeyUnavailable for one that cannot be read."""
+    paths = [_path(folder, ROOT, public) for public in _publics(root, ROOT)]
+    return [_read_key(path, ROOT) for path in paths if path.exists()]
+
+
+def _publics(root: Root, role: str) -> list[str]:
+    return [str(root.keys[keyid].keyval["public"]) for keyid in root.roles[role].keyids]
+
+
+def _path(folder: HubControlFolder, role: str, public: str) -> Path:
+    return (folder.root_keys if role == ROOT else folder.keys) / f"{role}-{public[:16]}.key"
+
+
+def _read_key(path: Path, role: str) -> KeyFile:
     try:
-        if is_made:
-            make_private_folder(path.parent)
-        return KeyFile(signed_head.Signer.made(path) if is_made else signed_head.Signer.read(path))
-    except (LedgerBroken, OSError) as problem:
-        raise KeyUnavailable(f"a key of the repository of approved versions: {problem}") from None
+        return KeyFile(signed_head.Signer.read(path))
+    except LedgerBroken as problem:
+        raise KeyUnavailable(f"the {role} key of the hub's repository: {problem}") from None

@@ -68,9 +68,10 @@ def newest_versions(connection: Connection) -> dict[str, int]:
 
 
 def add_version(connection: Connection, role: str, version: int, content: bytes, *, stay: int) -> None:
-    """Adds a version of a role, and drops the oldest but for the last `stay` numbers."""
+    """Adds a version of a role, and drops the oldest but for the last `stay` numbers; none where `stay` is 0."""
     connection.execute(insert(ROLES).values(role=role, version=version, content=content))
-    connection.execute(delete(ROLES).where(ROLES.c.role == role, ROLES.c.version <= version - stay))
+    if stay:
+        connection.execute(delete(ROLES).where(ROLES.c.role == role, ROLES.c.version <= version - stay))
 
 
 def verify_keys(connection: Connection) -> dict[str, str]:
@@ -78,11 +79,15 @@ def verify_keys(connection: Connection) -> dict[str, str]:
     return {str(name): str(key) for name, key in connection.execute(select(REGIONS.c.region, REGIONS.c.verify_key))}
 
 
-def next_draft(connection: Connection, region: str) -> int:
-    """A version of a region's role that was never drafted before."""
+def next_draft(connection: Connection, region: str, *, after: int) -> int:
+    """A version of a region's role that was never drafted before, and is higher than `after`; 0 for no such region."""
     chosen = REGIONS.c.region == region
-    connection.execute(update(REGIONS).where(chosen).values(drafted=REGIONS.c.drafted + 1))
-    return int(connection.scalar(select(REGIONS.c.drafted).where(chosen)) or 0)
+    drafted = connection.scalar(select(REGIONS.c.drafted).where(chosen))
+    if drafted is None:
+        return 0
+    version = max(int(drafted), after) + 1
+    connection.execute(update(REGIONS).where(chosen).values(drafted=version))
+    return version
 
 
 def add_content(connection: Connection, sha256: str, length: int, content: bytes | None) -> None:

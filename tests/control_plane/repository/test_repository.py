@@ -1,7 +1,5 @@
 """The repository at the hub: what both signed is handed out whole, to whom it is for, and nothing else is."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from fedsov.control_plane.repository.repository import IN_DATABASE
@@ -23,14 +21,3 @@ def test_a_file_of_a_model_goes_to_the_regions_that_may_have_it(world, size):
     assert world.reader("DE").source.file(path) == content
     with pytest.raises(Exception, match="lacks a file"):
         world.reader("US").source.file(path)
-
-
-def test_metadata_is_signed_anew_before_it_expires(world):
-    world.publish(world.signed("DE"))
-    start = datetime.now(UTC)
-    assert world.repository.renew() == []
-    assert world.at(start + timedelta(hours=13)).renew() == ["timestamp"]
-    later = start + timedelta(days=80)
-    assert set(world.at(later).renew()) == {"configuration", "models", "snapshot", "targets", "timestamp"}
-    reader = world.reader("DE")
-    assert reader.source.poll().fresh_until > later
