@@ -46,8 +46,9 @@ def test_the_hubs_process_is_light(parties: ControlProcesses) -> None:
 
 
 def test_the_hubs_process_loads_no_library_of_rows_or_training() -> None:
+    program = "import fedsov.api.control.control_process, json, sys; print(json.dumps([*sys.modules]))"
     loaded = subprocess.run(
-        [sys.executable, "-c", "import fedsov.api.control.control_process, json, sys; print(json.dumps([*sys.modules]))"],
+        [sys.executable, "-c", program],
         capture_output=True, text=True, cwd=ROOT, check=True, timeout=120, env=os.environ,
     )  # fmt: skip
     modules = json.loads(loaded.stdout)
