@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.control_plane.database.engine import Database
+from fedsov.api.control.control_hub import ControlHub
 from fedsov.runtimes.deployment.control.answers import ControlAnswers
+from fedsov.runtimes.deployment.hub.access import Caller
 
 
-def control_answers(home: Path, database: Database) -> ControlAnswers:
-    """The answers of a hub's home."""
-    return ControlAnswers()
+def control_answers(hub: ControlHub) -> ControlAnswers:
+    """The answers of a hub."""
+
+    def fetch(who: Caller, path: str) -> bytes | Path:
+        """A file of the repository that this region may have; the others do not even say whether they are there."""
+        content = hub.repository.fetch(path, region=who.name)
+        if content is None:
+            raise FileNotFoundError(f"the hub has no {path[:200]} for {who.name}")
+        return content
+
+    return ControlAnswers(fetch=fetch)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from fedsov.control_plane.database.engine import Database
+from fedsov.api.control.control_hub import ControlHub
 from fedsov.runtimes.deployment.control.drivers import Driver
 
+HOUR = 3600.0
 
-def control_drivers(home: Path, database: Database) -> Sequence[Driver]:
-    """The drivers of a hub's home."""
-    return ()
+
+def control_drivers(hub: ControlHub) -> Sequence[Driver]:
+    """The drivers of a hub."""
+    return (Driver("renewal of what regions fetch", hub.repository.renew, HOUR),)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from fedsov.control_plane.database.engine import Database
+from fedsov.api.control.control_hub import ControlHub
 from fedsov.storage.party_file import HubAddress
 
 
-def control_pages(home: Path, database: Database, address: HubAddress) -> Any:
-    """The ASGI application of a hub's home; None for no pages."""
+def control_pages(hub: ControlHub, address: HubAddress) -> Any:
+    """The ASGI application of a hub, which people reach at this address; None for no pages."""
     return None

@@ -13,14 +13,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.api.control.control_answers import control_answers
 from fedsov.api.control.control_drivers import control_drivers
+from fedsov.api.control.control_hub import control_hub
 from fedsov.api.control.control_pages import control_pages
-from fedsov.control_plane.database.place import open_database
 from fedsov.keys.certificates import identity_of
 from fedsov.runtimes.deployment.control.drivers import Changed, drive
 from fedsov.runtimes.deployment.control.pages_server import PagesServer, pages_server
@@ -52,13 +51,11 @@ async def serve(place: ControlPlace, health: Health, stop: asyncio.Event) -> Non
     folder = DeploymentFolder(place.home)
     access, credentials, changed = Access(folder), Credentials.of(folder), Changed()
     access.check_noted()
-    with closing(open_database(place.home)) as database:
-        answers = control_answers(place.home, database)
-        hub = read_party(folder.party).name
-        service = ControlService(database, access, answers, hub=hub, on_change=changed.ring)
+    with control_hub(place.home) as hub:
+        service = ControlService(hub.database, access, control_answers(hub), hub=hub.name, on_change=changed.ring)
         await service.start(str(place.regions), credentials)
-        work = [drive(each, changed) for each in control_drivers(place.home, database)]
-        if place.people is not None and (application := control_pages(place.home, database, place.people)) is not None:
+        work = [drive(each, changed) for each in control_drivers(hub)]
+        if place.people is not None and (application := control_pages(hub, place.people)) is not None:
             work.append(_pages(pages_server(application, place.people, credentials), stop))
         tasks = [asyncio.create_task(each) for each in work]
         health.tell(waits_for="", connected=True)

@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from itertools import chain
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -111,6 +112,15 @@ class ControlClient:
                 yield piece.content
         except grpc.RpcError as error:
             raise self._problem(error, path) from None
+
+    def stream(self, path: str, *, most: int, timeout: float = SECONDS) -> Iterator[bytes] | None:
+        """As `pieces`; None for a file that the hub does not have for this region."""
+        pieces = self.pieces(path, most=most, timeout=timeout)
+        try:
+            first = next(pieces)
+        except FileNotFoundError:
+            return None
+        return chain([first], pieces)
 
     def report(self, running: control.RunningReport) -> control.Receipt:
         """What runs in the region."""
