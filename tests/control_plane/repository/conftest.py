@@ -1,5 +1,6 @@
 """A hub with a repository, and regions that read it by their own folders; real keys, ledgers and metadata."""
 
+import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,14 @@ class World:
 
     def __init__(self, folder: Path, names=("DE", "US")):
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.hub = Ledger(folder / "hub" / "ledger.sqlite", "hub")
         self.database = Database.open(f"sqlite:///{folder}/control.sqlite")
         self.control = HubControlFolder(folder)
         self.repository = Repository.open(self.database, self.control, self.hub)
         self.ledgers = {name: Ledger(folder / name / "ledger.sqlite", name) for name in names}
+        if set(self.repository.enrolled()) == set(names):
+            return
         with self.database.changing() as connection:
             for name, ledger in self.ledgers.items():
                 self.repository.enroll(connection, name, ledger.key)
@@ -57,7 +61,8 @@ class World:
         return Reader(self, region, RegionControlFolder(self.folder / (name or f"{region}-reads")), **more)
 
     def close(self):
-        self.database.close()
+        for each in (self.database, self.hub, *self.ledgers.values()):
+            each.close()
 
 
 @dataclass
@@ -98,8 +103,16 @@ class Reader:
             yield piece
 
 
+@pytest.fixture(scope="session")
+def first_world(tmp_path_factory):
+    """A world in which nothing was published, to be copied."""
+    folder = tmp_path_factory.mktemp("first_world") / "world"
+    World(folder).close()
+    return folder
+
+
 @pytest.fixture
-def world(tmp_path):
-    made = World(tmp_path)
-    yield made
-    made.close()
+def world(tmp_path, first_world):
+    copy = World(shutil.copytree(first_world, tmp_path / "world"))
+    yield copy
+    copy.close()
