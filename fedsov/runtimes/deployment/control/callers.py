@@ -54,7 +54,9 @@ class Callers:
         extensions: Mapping[str, bytes] = {CERTIFICATE: _der(pem)} if pem else {}
         who = self.access.caller({"extensions": extensions})
         if who.role != REGION:
-            raise NotAllowed(f"a certificate of a {who.role} does not reach the control plane's service of regions")
+            raise NotAllowed(
+                f"{who.name} has the certificate of the role {who.role}, and this service is for regions alone"
+            )
         return who
 
     def check_still(self, who: Caller) -> None:

@@ -129,8 +129,22 @@ class RegionAgent:
             self._seen[subject] = number
         for place, each in enumerate(self._acts.repeated):
             if time.monotonic() >= self._due[place]:
-                each.act(self._client)
                 self._due[place] = time.monotonic() + each.seconds
+                self._repeat(each)
+
+    def _repeat(self, each: Repeated) -> None:
+        """Does what is due; what fails waits for its next time, and holds up no news. Raises HubUnreachable."""
+        try:
+            each.act(self._client)
+        except HubUnreachable:
+            raise
+        except Exception as problem:  # boundary: whatever an act makes of it
+            self._not_done(problem, "it is done again when it is due")
+
+    def _not_done(self, problem: Exception, then: str) -> None:
+        """Says so; what nobody foresaw by its kind alone, for its words may quote a row."""
+        reason = str(problem) if isinstance(problem, FedsovError | FileNotFoundError) else type(problem).__name__
+        self._tell("not done", f"what is done for the control plane was not: {reason}; {then}")
 
     def _wait(self) -> float:
         """Seconds of the next poll: until something is due, and `WAIT` at most."""
@@ -145,8 +159,7 @@ class RegionAgent:
             self._tell("cut off", why, since=since)
             self._health.tell(connected=False, waits_for=cut(f"the hub ({problem})"))
         else:
-            reason = str(problem) if isinstance(problem, FedsovError | FileNotFoundError) else type(problem).__name__
-            self._tell("not done", f"what the hub asked for was not done: {reason}; it is tried again")
+            self._not_done(problem, "it is tried again")
 
     def _report(self, stop: threading.Event) -> None:
         """Says what runs at once where it changed, and every `BEAT` seconds."""

@@ -59,6 +59,7 @@ class ControlWorld:
     service: ControlService
     address: HubAddress
     opened: ExitStack
+    served: ExitStack
 
     @staticmethod
     @contextmanager
@@ -67,10 +68,15 @@ class ControlWorld:
         trial = trial_of(folder, *names)
         with (
             closing(open_database(folder)) as database,
-            serving(trial, database, answers, **options) as (service, address),
+            ExitStack() as served,
             ExitStack() as opened,
         ):
-            yield ControlWorld(trial, database, service, address, opened)
+            service, address = served.enter_context(serving(trial, database, answers, **options))
+            yield ControlWorld(trial, database, service, address, opened, served)
+
+    def end_service(self) -> None:
+        """Ends the service; database and parties stay."""
+        self.served.close()
 
     def client(self, name: str, folder: DeploymentFolder | None = None) -> ControlClient:
         """A client with the certificate of a party."""
@@ -84,6 +90,7 @@ def serving(
     database: Database,
     answers: ControlAnswers | None = None,
     *,
+    port: int = 0,
     clock: Callable[[], datetime] | None = None,
     on_change: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[ControlService, HubAddress]]:
@@ -93,11 +100,11 @@ def serving(
 
     async def start() -> tuple[ControlService, int]:
         service = ControlService(database, access, answers or ControlAnswers(), hub="hub", on_change=on_change)
-        return service, await service.start("127.0.0.1:0", Credentials.of(trial.hub))
+        return service, await service.start(f"127.0.0.1:{port}", Credentials.of(trial.hub))
 
-    service, port = thread.run(start())
+    service, chosen = thread.run(start())
     try:
-        yield service, HubAddress("127.0.0.1", port)
+        yield service, HubAddress("127.0.0.1", chosen)
     finally:
         thread.run(service.stop())
         thread.close()
