@@ -54,7 +54,10 @@ UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
 EMPTY_GROUPS = frozenset(
-    ("datasets", "keys", "parties.peers", "retention.categories", "retention.starts", "store", "serving.limits")
+    (
+        *("datasets", "keys", "parties.peers", "retention.categories", "retention.starts", "store"),
+        *("serving.limits", "serving.guard"),
+    )
 )
 """Keys of `flat` that stand alone where nothing is in the group; what comes into it has keys of its own."""
 

@@ -51,6 +51,7 @@ from fedsov.inference.receiving import (
     Send,
     Written,
     length_of,
+    lifespan,
     may_be_endless,
     response,
     send_refusal,
@@ -59,7 +60,7 @@ from fedsov.inference.receiving import (
 from fedsov.inference.request_log.lines import Line
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState, PredictPath
-from fedsov.inference.tokens.token_check import Claims, KeyUnknown, TokenCheck, TokenRefused
+from fedsov.inference.tokens.token_check import KeyUnknown, TokenCheck, TokenRefused
 from fedsov.inference.use.cells import ANSWERED, FAILED, REFUSED, UseCells
 from fedsov.inference.use.usage import Usage
 
@@ -118,7 +119,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
-            await _lifespan(scope, receive, send)
+            await lifespan(scope, receive, send)
             return
         began, state, request_id = time.perf_counter(), self.state, self._next_id()
         head: AdmittedRequest | None = None
@@ -191,7 +192,7 @@ class Endpoint:
             raise elsewhere(claims.jurisdiction, state, closes=may_be_endless(headers, state.limits.body))
         if why := state.too_old(now):
             raise RequestRefused(503, f"{why}; ask again later", closes=True)
-        if why := _too_often(state, claims, began):
+        if why := state.too_often(claims, began):
             raise RequestRefused(429, why, closes=may_be_endless(headers, state.limits.body))
         return AdmittedRequest(asked, state, request_id, began, now, claims, *types_of(headers))
 
@@ -200,8 +201,12 @@ class Endpoint:
         asked, state, request_id, _, now, claims, media_type, encoding = head
         body = plain_body(body, encoding, state.limits.body)
         served, request = self._read(asked, body, media_type, request_id)
-        outputs = served.predictor.run(request.inputs)
-        answer, answer_type = answer_of(asked, served, outputs, request, media_type, request_id)
+        try:
+            outputs = served.predictor.run(request.inputs)
+            answer, answer_type = answer_of(asked, served, outputs, request, media_type, request_id)
+        except Exception:  # boundary: counted for its version, and answered as every other fault
+            self.usage.failed(served.model, served.version, served.role)
+            raise
         line = Line(
             request_id,
             now,
@@ -225,13 +230,22 @@ class Endpoint:
         if served is None:
             raise RequestRefused(503, f"no version of {asked.model} answers here for this request: it has no champion")
         try:
-            return served, inputs_of(asked, served, body, media_type)
+            return served, self._inputs(asked, served, body, media_type)
         except BodyRefused:
             if asked.version is not None or served is champion or champion is None:
                 raise
-        request = inputs_of(asked, champion, body, media_type)
+        request = self._inputs(asked, champion, body, media_type)
         self.usage.noted("canary could not read")
         return champion, request
+
+    def _inputs(self, asked: PredictPath, served: Served, body: bytes, media_type: str) -> Infer:
+        """The inputs of a body; rows that a version does not read are counted for it. Raises BodyRefused."""
+        try:
+            return inputs_of(asked, served, body, media_type)
+        except BodyRefused as refusal:
+            if refusal.column:  # another version might read it
+                self.usage.unread(served.model, served.version, served.role)
+            raise
 
     def _put(self, line: Line, done: Callable[[LogFull | None], None] | None = None) -> None:
         """Gives a line to the log. Raises RequestRefused."""
@@ -309,13 +323,15 @@ class Endpoint:
         """What a shadow answers to the same request, into the log and to nobody."""
         began = time.perf_counter()
         try:
-            request = inputs_of(asked, shadow, line.body, line.media_type)
+            request = self._inputs(asked, shadow, line.body, line.media_type)
             outputs = shadow.predictor.run(request.inputs)
             answer, answer_type = answer_of(asked, shadow, outputs, request, line.media_type, line.request_id)
             shadowed = line._replace(version=shadow.version, role=shadow.role, categories=shadow.categories)
             self.log.put(shadowed._replace(answer_type=answer_type, answer=answer))
         except Exception as error:  # boundary: the answer has left, and a shadow's fault is counted and logged
             self.usage.noted("shadow failed")
+            if not isinstance(error, BodyRefused):
+                self.usage.failed(shadow.model, shadow.version, shadow.role)
             where = f"{shadow.model} {shadow.version} as a shadow of request {line.request_id}"
             _LOG.warning("%s: %s", where, _place(error))
             return
@@ -362,25 +378,6 @@ class Endpoint:
             status, words = self._zone.ready(state)
             return Page(words.encode(), text, status)
         return None
-
-
-def _too_often(state: EndpointState, claims: Claims, now: float) -> str:
-    """Why a request is one too many for the rates; "" where it is not."""
-    total, each = state.rates
-    if not total.admits("", now):
-        return "the endpoint is asked more often than serving.limits.per_second; wait"
-    if not each.admits((claims.issuer, claims.subject), now):
-        return "this subject asks more often than serving.limits.per_subject; ask again later"
-    return ""
-
-
-async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    """The server's own questions; a websocket is not answered."""
-    while scope["type"] == "lifespan":
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
 
 
 def _place(error: BaseException) -> str:

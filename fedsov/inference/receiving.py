@@ -244,3 +244,12 @@ def refusal_of(refusal: RequestRefused, request_id: str) -> tuple[list[tuple[byt
     if refusal.closes:
         headers.append((b"connection", b"close"))
     return headers, body
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """The server's own questions; a websocket is not answered."""
+    while scope["type"] == "lifespan":
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from fedsov.inference.limits import Rate, RequestLimits
 from fedsov.inference.pages import Page, pages, path_word
 from fedsov.inference.served import Served
+from fedsov.inference.tokens.token_check import Claims
 from fedsov.inference.versions import ModelVersions
 
 
@@ -62,6 +63,19 @@ class EndpointState:
             return ""
         day = datetime.fromtimestamp(self.valid_until, UTC)
         return f"nobody decided whom {self.region} may serve since {day:%Y-%m-%d %H:%M} UTC"
+
+    def too_often(self, claims: Claims, now: float) -> str:
+        """Why a request is more than the rates admit; "" where they admit it.
+
+        Args:
+            now: seconds of a clock that does not go back.
+        """
+        total, each = self.rates
+        if not total.admits("", now):
+            return "the endpoint is asked more often than serving.limits.per_second; wait"
+        if not each.admits((claims.issuer, claims.subject), now):
+            return "this subject asks more often than serving.limits.per_subject; ask again later"
+        return ""
 
     @property
     def served(self) -> tuple[Served, ...]:

@@ -284,8 +284,8 @@ SETTABLE = (
     *(f"store.{part.name}" for part in fields(StorePlace)),
     *(f"serving.{part.name}" for part in fields(ServingSettings) if part.name != "issuers_sha256"),
 )
-"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, ``serving.limits.NAME`` and
-`KEYS` of a data set."""
+"""What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, ``serving.limits.NAME``,
+``serving.guard.NAME`` and `KEYS` of a data set."""
 FILES = (
     *("law.rules", "evidence", "key_service.credential_file", "key_service.ca_file", "store.credentials_file"),
     "serving.issuers",
@@ -310,9 +310,10 @@ def _put(plain: dict[str, Any], key: str, value: Any) -> None:
         group, _, name = rest.partition(".")
         own = {**plain["retention"][group], name: value}
         plain["retention"][group] = {name: part for name, part in own.items() if part is not None}
-    elif key.startswith("serving.limits."):
-        limits = {**plain["serving"]["limits"], key.removeprefix("serving.limits."): value}
-        plain["serving"]["limits"] = {name: number for name, number in limits.items() if number is not None}
+    elif key.startswith(("serving.limits.", "serving.guard.")):
+        _, group, name = key.split(".", 2)
+        numbers = {**plain["serving"][group], name: value}
+        plain["serving"][group] = {name: number for name, number in numbers.items() if number is not None}
     elif key not in SETTABLE:
         raise ConfigurationError(unknown("setting of a region", key, [*SETTABLE, "datasets.NAME.examples"]))
     elif rest:

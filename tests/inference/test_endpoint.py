@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fedsov.inference.bodies.body_reader import FLOAT32
+from fedsov.inference.endpoint import Endpoint
 from fedsov.inference.limits import Rate, RequestLimits
 from fedsov.inference.use.drift import Reference
 from fedsov.inference.use.usage import Usage
@@ -393,6 +394,7 @@ def test_what_a_canary_cannot_read_the_champion_answers_and_it_is_counted(way):
     answer = run(way(app))
     assert answer.json()["version"] == 1 and app.log.lines[0].role == "champion"
     assert app.usage.snapshot(0.0)["events"] == {"canary could not read": 1}
+    assert outcomes(app) == {(1, "champion"): (1, 0, 0), (2, "canary"): (0, 0, 1)}
 
 
 @WAYS
@@ -447,6 +449,21 @@ def test_a_model_that_answers_with_no_number_is_a_fault_and_no_answer(way):
     for head, body in ((headers(), None), (headers(content_type=FLOAT32), np.zeros((1, 2), "<f4").tobytes())):
         assert run(way(app, body, head=head)).status == 500
     assert app.log.lines == []
+    assert outcomes(app) == {(1, "champion"): (0, 2, 0)}
+
+
+@WAYS
+def test_rows_that_a_version_does_not_read_are_counted_for_it_and_what_is_no_json_is_nobody_s_fault(way):
+    app = endpoint(state(ModelVersions(served(1))))
+    for body, status in (({"rows": [{"age": 3}]}, 422), (b"{", 400), ({"lines": []}, 422)):
+        assert run(way(app, body)).status == status
+    assert outcomes(app) == {(1, "champion"): (0, 0, 1)}
+
+
+def outcomes(app: Endpoint) -> dict[tuple[int, str], tuple[int, int, int]]:
+    """By version and role: answers, faults, and rows that were not read."""
+    every = app.usage.snapshot(0.0)["versions"]
+    return {(version, role): (counts[0], counts[4], counts[5]) for _, version, role, *counts in every}
 
 
 @WAYS

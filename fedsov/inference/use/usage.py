@@ -11,7 +11,6 @@ elsewhere. Each worker process counts for itself; a snapshot is plain values, an
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,10 @@ from fedsov.inference.use.drift import DriftWindow, Reference
 
 LATENCIES = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper edges of the histogram of seconds."""
+FINE = tuple(0.00005 * 2.0 ** (step / 4) for step in range(73))
+"""Upper edges of the finer one, by which two versions are compared: four for each doubling, to 13 seconds."""
+FRESH = 4096
+"""Answers of a version whose seconds are counted by bins at once."""
 FOLD = 512
 """Rows that are counted by bins at once: one by one it would cost more than the prediction."""
 WINDOW = 86_400.0
@@ -29,17 +32,65 @@ Key = tuple[str, int]
 _Snapshot = Mapping[str, Any]
 
 
-class _Version:
-    """The counts of one version in one role."""
+class VersionCounts:
+    """The counts of one version in one role, since its endpoint began.
 
-    __slots__ = ("latencies", "requests", "rows", "seconds")
+    Attributes:
+        faults: requests that were not answered because this version failed: an error, or what is no number.
+        unread: bodies that this version did not read, though their request was admitted.
+        fine: answers by `FINE`.
+    """
 
-    def __init__(self, requests: int = 0, rows: int = 0, seconds: float = 0.0, latencies: Sequence[int] = ()) -> None:
-        self.requests, self.rows, self.seconds = requests, rows, seconds
+    __slots__ = ("_fresh", "faults", "fine", "latencies", "requests", "rows", "seconds", "unread")
+
+    def __init__(
+        self, requests: int = 0, rows: int = 0, seconds: float = 0.0, latencies: Sequence[int] = (),
+        faults: int = 0, unread: int = 0, fine: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        self.requests, self.rows, self.seconds, self.faults, self.unread = requests, rows, seconds, faults, unread
         self.latencies = list(latencies) or [0] * (len(LATENCIES) + 1)
+        self.fine = list(fine) or [0] * (len(FINE) + 1)
+        self._fresh: list[float] = []
 
-    def plain(self) -> tuple[int, int, float, list[int]]:
-        return self.requests, self.rows, self.seconds, self.latencies
+    def answered(self, rows: int, seconds: float) -> None:
+        """Counts an answer."""
+        self.requests += 1
+        self.rows += rows
+        self._fresh.append(seconds)
+        if len(self._fresh) >= FRESH:
+            self._fold()
+
+    def joined(self, other: VersionCounts) -> VersionCounts:
+        """These and those of another worker."""
+        self._fold()
+        other._fold()
+        return VersionCounts(
+            self.requests + other.requests,
+            self.rows + other.rows,
+            self.seconds + other.seconds,
+            _added(self.latencies, other.latencies),
+            self.faults + other.faults,
+            self.unread + other.unread,
+            _added(self.fine, other.fine),
+        )
+
+    def plain(self) -> tuple[int, int, float, list[int], int, int, list[int]]:
+        """Plain values, in the order of the arguments."""
+        self._fold()
+        return self.requests, self.rows, self.seconds, self.latencies, self.faults, self.unread, self.fine
+
+    def _fold(self) -> None:
+        if not self._fresh:
+            return
+        fresh, self._fresh = np.asarray(self._fresh), []
+        self.seconds += float(fresh.sum())
+        for edges, counts in ((LATENCIES, self.latencies), (FINE, self.fine)):
+            for place, count in zip(*np.unique(np.searchsorted(edges, fresh), return_counts=True), strict=True):
+                counts[place] += int(count)
+
+
+def _added(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    return [mine + more for mine, more in zip(first, second, strict=True)]
 
 
 class Usage:
@@ -51,7 +102,7 @@ class Usage:
             earlier: what a process before this one had counted in its place; totals go on.
         """
         earlier = earlier or {}
-        self._versions = {(model, version, role): _Version(*counts)
+        self._versions = {(model, version, role): VersionCounts(*counts)
                           for model, version, role, *counts in earlier.get("versions", ())}  # fmt: skip
         self._statuses: dict[int, int] = {int(status): count for status, count in earlier.get("statuses", {}).items()}
         self._events: dict[str, int] = dict(earlier.get("events", {}))
@@ -79,11 +130,19 @@ class Usage:
         """Counts an answer of a version."""
         counts = self._versions.get((model, version, role))
         if counts is None:
-            counts = self._versions[model, version, role] = _Version()
-        counts.requests += 1
-        counts.rows += rows
-        counts.seconds += seconds
-        counts.latencies[bisect_left(LATENCIES, seconds)] += 1
+            counts = self._of(model, version, role)
+        counts.answered(rows, seconds)
+
+    def failed(self, model: str, version: int, role: str) -> None:
+        """Counts a request that a version did not answer because it failed."""
+        self._of(model, version, role).faults += 1
+
+    def unread(self, model: str, version: int, role: str) -> None:
+        """Counts a body that a version did not read."""
+        self._of(model, version, role).unread += 1
+
+    def _of(self, model: str, version: int, role: str) -> VersionCounts:
+        return self._versions.setdefault((model, version, role), VersionCounts())
 
     def refused(self, status: int) -> None:
         """Counts an answer that is no prediction."""
@@ -118,10 +177,7 @@ class Usage:
     def snapshot(self, now: float) -> dict[str, Any]:
         """Everything as plain values, for `joined` and for the process after this one."""
         self.fold(now)
-        versions = [
-            [*key, counts.requests, counts.rows, counts.seconds, counts.latencies]
-            for key, counts in self._versions.items()
-        ]
+        versions = [[*key, *counts.plain()] for key, counts in self._versions.items()]
         drift = [[*key, last.joined(present.to_json()).to_json()] for key, (last, present) in self._windows.items()]
         statuses = {str(status): count for status, count in self._statuses.items()}
         return {"versions": versions, "statuses": statuses, "events": dict(self._events), "drift": drift}
@@ -129,19 +185,18 @@ class Usage:
 
 def joined(snapshots: Iterable[_Snapshot]) -> dict[str, Any]:
     """The sum of the workers' counts, and all of their windows of drift."""
-    versions: dict[tuple[str, int, str], list[Any]] = {}
+    versions: dict[tuple[str, int, str], VersionCounts] = {}
     sums: dict[str, dict[str, int]] = {"statuses": {}, "events": {}}
     drift: list[Any] = []
     for snapshot in snapshots:
-        for model, version, role, requests, rows, seconds, latencies in snapshot["versions"]:
-            old = versions.setdefault((model, version, role), [0, 0, 0.0, [0] * len(latencies)])
-            buckets = [mine + more for mine, more in zip(old[3], latencies, strict=True)]
-            versions[model, version, role] = [old[0] + requests, old[1] + rows, old[2] + seconds, buckets]
+        for model, version, role, *counts in snapshot["versions"]:
+            key = (model, version, role)
+            versions[key] = versions.get(key, VersionCounts()).joined(VersionCounts(*counts))
         for name, counts in sums.items():
             for key, count in snapshot[name].items():
                 counts[key] = counts.get(key, 0) + count
         drift += snapshot["drift"]
-    return {"versions": [[*key, *counts] for key, counts in versions.items()], **sums, "drift": drift}
+    return {"versions": [[*key, *counts.plain()] for key, counts in versions.items()], **sums, "drift": drift}
 
 
 def windows(whole: _Snapshot, references: Mapping[Key, Reference]) -> dict[Key, DriftWindow]:
@@ -170,11 +225,16 @@ def prometheus(
     lines += _counted("events_total", "event", "What operators should see.", whole["events"], own)
     versions = [(f'{own},model="{_escaped(model)}",version="{version}",role="{role}"', *counts)
                 for model, version, role, *counts in sorted(whole["versions"])]  # fmt: skip
-    for name, place, what in (("requests_total", 1, "Predictions."), ("rows_total", 2, "Rows of predictions.")):
+    for name, place, what in (
+        ("requests_total", 1, "Predictions."),
+        ("rows_total", 2, "Rows of predictions."),
+        ("faults_total", 5, "Requests that a version did not answer because it failed."),
+        ("unread_total", 6, "Bodies that a version did not read."),
+    ):
         lines += _head(name, "counter", what)
         lines += [f"fedsov_inference_{name}{{{row[0]}}} {row[place]}" for row in versions]
     lines += _head("seconds", "histogram", "Seconds from a request's head to its answer.")
-    for labels, requests, _, seconds, latencies in versions:
+    for labels, requests, _, seconds, latencies, *_ in versions:
         lines += _histogram("seconds", labels, LATENCIES, latencies)
         lines += [f"fedsov_inference_seconds_sum{{{labels}}} {seconds:.10g}"]
         lines += [f"fedsov_inference_seconds_count{{{labels}}} {requests}"]

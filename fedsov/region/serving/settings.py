@@ -9,6 +9,7 @@
       on_full_disk: refuse     or without_subjects: answers whose line names nobody
       retention_days: null     of lines of the log; null for as long as the region uses records
       limits: {rows: 10000}    of one request and one second; what is not said is as the endpoint has it
+      guard: {psi: 0.25}       when a version that was rolled out does badly (`fedsov.inference.use.guard`)
 
 Which of these jurisdictions are served now is not said here: the border decides it at each change, at each start and
 every day (`fedsov.region.serving.hosting`).
@@ -51,6 +52,7 @@ class ServingSettings:
     on_full_disk: str = "refuse"
     retention_days: int | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+    guard: Mapping[str, float] = field(default_factory=dict)
     issuers_sha256: str = ""
 
     @staticmethod
@@ -69,7 +71,8 @@ class ServingSettings:
             durable=choice("serving.durable", given.get("durable", "batch"), DURABLE),
             on_full_disk=choice("serving.on_full_disk", given.get("on_full_disk", "refuse"), ON_FULL_DISK),
             retention_days=None if days is None else whole("serving.retention_days", days, at_least=1),
-            limits=_numbers(given.get("limits", {})),
+            limits=_numbers("serving.limits", given.get("limits", {}), "a mapping as {rows: 10000}"),
+            guard=_numbers("serving.guard", given.get("guard", {}), "a mapping as {psi: 0.25}"),
             issuers_sha256=text("serving.issuers_sha256", given.get("issuers_sha256", "")),
         )
 
@@ -100,11 +103,11 @@ def _whole_path(value: Any) -> Path | None:
     return path
 
 
-def _numbers(value: Any) -> dict[str, float]:
-    """Limits by name; which there are the endpoint knows."""
-    limits = {}
-    for name, number in mapping("serving.limits", value, "a mapping as {rows: 10000}").items():
+def _numbers(group: str, value: Any, called: str) -> dict[str, float]:
+    """Numbers by name; which there are the endpoint knows."""
+    numbers = {}
+    for name, number in mapping(group, value, called).items():
         if not as_number(number) >= 0.0:
-            raise refused(f"serving.limits.{name}", "a number of 0 or more", number)
-        limits[text("a name in serving.limits", name)] = number
-    return limits
+            raise refused(f"{group}.{name}", "a number of 0 or more", number)
+        numbers[text(f"a name in {group}", name)] = number
+    return numbers

@@ -44,9 +44,10 @@ from fedsov.runtimes.serving.place import EndpointPlace, needs_restart, read_pla
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 from fedsov.runtimes.serving.use_counts import UseCounts
 from fedsov.runtimes.serving.zone_pages import ZONE, WorkerPages
+from fedsov.storage.folder_watch import EVERY, FolderWatch
 
 LOOK = 0.2
-"""Seconds between two looks at the region's files."""
+"""Seconds between two looks at the region's files; a new list or a new place wakes the worker at once."""
 AGAIN = 5.0
 """Seconds before what could not be taken is tried again."""
 BEAT = 1.0
@@ -98,14 +99,17 @@ class _Worker:
         self._begun_with = {**self._files(), start.path: before}  # what changes from here on is taken
         self._usage = Usage(start.counts.read(start.number))
         self._use = UseCounts(self._place, self._usage)
-        self._stop, self._reload_faults = asyncio.Event(), set[str]()
+        self._woken, self._is_ending, self._reload_faults = asyncio.Event(), False, set[str]()
 
     async def live(self) -> None:
         """From its beginning to its end."""
         loop = asyncio.get_running_loop()
         for asks_to_end in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(asks_to_end, self._stop.set)
+            loop.add_signal_handler(asks_to_end, self._end)
         loop.add_reader(self._start.parent, self._parent_ended)
+        watch = FolderWatch(self._place.serving.root)
+        if watch.descriptor >= 0:
+            loop.add_reader(watch.descriptor, lambda: self._look(watch.names()))
         state = load_state(self._place, None)
         self._say_faults(state, ())
         self._keys = IssuerKeys(self._place)
@@ -141,7 +145,7 @@ class _Worker:
     async def _until_stopped(self) -> None:
         beat, again, looking, given_back = 0.0, 0.0, None, 0.0
         seen, left = self._begun_with, set[Path]()
-        while not self._stop.is_set():
+        while not self._is_ending:
             now = time.monotonic()
             if now - beat >= BEAT:
                 beat = now
@@ -154,7 +158,8 @@ class _Worker:
                     looking = asyncio.create_task(self._keys.look())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
-                    await self._stop.wait()
+                    await self._woken.wait()
+            self._woken.clear()
             files = self._files()
             if files != seen or (left and time.monotonic() >= again):
                 changed = left | {path for path in files if files[path] != seen.get(path)}
@@ -257,7 +262,16 @@ class _Worker:
     def _parent_ended(self) -> None:
         asyncio.get_running_loop().remove_reader(self._start.parent)
         _LOG.error("the endpoint's process is gone; this worker ends")
-        self._stop.set()
+        self._end()
+
+    def _end(self) -> None:
+        self._is_ending = True
+        self._woken.set()
+
+    def _look(self, names: Set[str]) -> None:
+        """Wakes for what is replaced whole by itself; a certificate and its key are two files, which take a moment."""
+        if names & {self._start.path.name, self._place.serving.approved.name, EVERY}:
+            self._woken.set()
 
     @staticmethod
     def _opened_log(place: EndpointPlace) -> RequestLog:

@@ -17,8 +17,9 @@ OWN = RegionSettings("DE")
 
 
 def test_settings_are_read_as_they_were_written() -> None:
+    words = ("before_answer", "without_subjects", 30)
     serving = ServingSettings(
-        ("DE", "AT"), ("FR",), Path("/etc/issuers.yaml"), 2, "before_answer", "without_subjects", 30, {"rows": 5}, "ab"
+        ("DE", "AT"), ("FR",), Path("/etc/issuers.yaml"), 2, *words, {"rows": 5}, {"psi": 0.5}, "ab"
     )
     assert ServingSettings.from_settings(to_plain(serving)) == serving
     assert ServingSettings.from_settings({}) == ServingSettings()
@@ -34,6 +35,7 @@ def test_settings_are_read_as_they_were_written() -> None:
         ({"on_full_disk": "drop"}, "serving.on_full_disk must be one of refuse, without_subjects"),
         ({"workers": 0}, "serving.workers must be a whole number of 1 or more"),
         ({"limits": {"rows": -1}}, "serving.limits.rows must be a number of 0 or more"),
+        ({"guard": {"psi": -1}}, "serving.guard.psi must be a number of 0 or more"),
         ({"issuers": "issuers.yaml"}, "named by its whole path"),
         ({"host": "FR"}, "serving.host is not a setting; did you mean serving.hosts"),
     ],
@@ -46,9 +48,9 @@ def test_what_cannot_be_is_refused_by_name(plain: dict[str, Any], match: str) ->
 def test_words_change_them_and_a_table_of_issuers_is_taken_as_it_is(tmp_path: Path) -> None:
     table = tmp_path / "issuers.yaml"
     table.write_text("issuers: []\n")
-    words = ["serving.hosts=[FR, AT]", f"serving.issuers={table}", "serving.limits.rows=10"]
+    words = ["serving.hosts=[FR, AT]", f"serving.issuers={table}", "serving.limits.rows=10", "serving.guard.psi=0.5"]
     serving = OWN.changed(words).serving
-    assert (serving.hosts, serving.limits) == (("FR", "AT"), {"rows": 10})
+    assert (serving.hosts, serving.limits, serving.guard) == (("FR", "AT"), {"rows": 10}, {"psi": 0.5})
     assert serving.issuers_sha256 == hashlib.sha256(table.read_bytes()).hexdigest()
     table.write_text("issuers: [other]\n")
     assert OWN.changed(words[:1]).serving.issuers_sha256 == ""

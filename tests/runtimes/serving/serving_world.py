@@ -147,9 +147,12 @@ class ServingWorld:
         os.replace(aside, self.place.serving.approved)
 
     @contextmanager
-    def serving(self, **environment: str) -> Iterator[Running]:
-        """The processes while they run."""
+    def serving(self, *, first: str = "", **environment: str) -> Iterator[Running]:
+        """The processes while they run; `first` is what the process does before it begins."""
         command = [sys.executable, "-m", "fedsov.runtimes.serving.endpoint_process"]
+        if first:
+            program = "from fedsov.runtimes.serving.endpoint_process import main"
+            command = [sys.executable, "-c", f"import sys\n{program}\n{first}\nmain(sys.argv[1:])"]
         process = subprocess.Popen(
             [*command, str(self.place.path), self.place.region_key],
             stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, start_new_session=True,

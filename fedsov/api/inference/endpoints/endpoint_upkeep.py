@@ -15,6 +15,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 from fedsov.api.inference.endpoints.endpoint import Published, published_again
 from fedsov.api.inference.endpoints.serving_settings import watched_files
 from fedsov.errors import FedsovError
+from fedsov.inference.approved import read_approved
 from fedsov.keys.certificates import REGION
 from fedsov.protocol.calendar import real_day
 from fedsov.region.admission import open_region
@@ -33,12 +35,16 @@ from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.runtimes.deployment.supervision.supervisor import Service
 from fedsov.runtimes.serving.place import EndpointPlace, read_place
 from fedsov.runtimes.serving.service import endpoint_service
+from fedsov.storage.bounded_files import TooLarge, read_bounded
+from fedsov.storage.folder_watch import FolderWatch
 from fedsov.storage.private_files import keep_private
 from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace
 
 SECONDS = 1.0
-"""Between two looks at the files."""
+"""Between two looks at the files; at once where a version that was just approved waits for a decision."""
+SLICE = 0.25
+"""Of a wait, after which it is looked whether to stop."""
 AGAIN = 60.0
 """Before another try, where the last one failed."""
 
@@ -55,6 +61,7 @@ class Upkeep:
         self._watched: list[Path] = []
         self._refused: Mapping[str, str] = {}
         self._last: EndpointPlace | None = None
+        self._watch = FolderWatch(ServingFolder(self._folder).root)
 
     def serve(self, health: Any) -> None:
         """Publishes, and publishes again what changed."""
@@ -65,7 +72,25 @@ class Upkeep:
             wait = SECONDS
             if now != done or not self._is_as_written():
                 done, wait = (now, SECONDS) if self.publish(health) else (done, AGAIN)
-            self._stop.wait(wait)
+            self._wait(wait)
+
+    def _wait(self, seconds: float) -> None:
+        """Until these seconds are over, it is to stop, or the region approved what nothing was decided for."""
+        end, approved = time.monotonic() + seconds, ServingFolder(self._folder).approved.name
+        while not self._stop.is_set() and (left := end - time.monotonic()) > 0.0:
+            if approved in self._watch.wait(min(SLICE, left)) and self._is_awaited():
+                return
+
+    def _is_awaited(self) -> bool:
+        """Whether a version on the list takes data for which it is not decided yet whose requests may come."""
+        last, path = self._last, ServingFolder(self._folder).approved
+        if last is None:
+            return True
+        try:
+            listed = read_approved(read_bounded(path), last.hub_key, last.region_key)
+        except (OSError, TooLarge, FedsovError):
+            return False  # it is said when it is looked at next
+        return any(version.label.categories.difference(last.categories) for version in listed.versions)
 
     def publish(self, health: Any) -> bool:
         """Decides and publishes; False where that failed, which is said."""

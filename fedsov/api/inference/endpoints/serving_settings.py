@@ -13,6 +13,7 @@ from pathlib import Path
 from fedsov.errors import ConfigurationError
 from fedsov.inference.limits import RequestLimits
 from fedsov.inference.tokens.issuers import read_issuers
+from fedsov.inference.use.guard import GuardLimits
 from fedsov.region.admission import Place
 from fedsov.region.serving.hosting import admit_hosts, categories_of_stores, serving_gate
 from fedsov.region.serving.settings import ServingSettings, issuers_content
@@ -24,6 +25,7 @@ from fedsov.storage.serving_folder import ServingFolder
 def check_serving(before: ServingSettings, after: ServingSettings) -> None:
     """Raises ConfigurationError for a limit that there is not, or a new table of issuers that cannot be read."""
     RequestLimits.from_json(dict(after.limits))
+    GuardLimits.from_settings(dict(after.guard))
     if after.issuers is not None and after.issuers_sha256 != before.issuers_sha256:
         for path in _key_files(issuers_content(after.issuers), after.issuers).values():
             issuers_content(path)
@@ -81,7 +83,16 @@ def _taken(beside: Path, own: RegionSettings) -> bytes:
     )
 
 
-_ENDPOINTS_OWN = ("issuers.yaml", "endpoint.json", "approved.json", "tls.crt", "tls.key", "models", "requests")
+_ENDPOINTS_OWN = (
+    "issuers.yaml",
+    "endpoint.json",
+    "approved.json",
+    "tls.crt",
+    "tls.key",
+    "models",
+    "requests",
+    "running",
+)
 """What lies in the endpoint's folder, where a file of keys is put beside it."""
 
 

@@ -26,6 +26,7 @@ from fedsov.api.promotion import VersionApproval, promote
 from fedsov.api.region_settings import set_settings, show
 from fedsov.errors import ApprovalRefused, ConfigurationError, CrossingRefused
 from fedsov.jurisdiction import Region
+from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place
 from fedsov.region.settings_file import read_settings
@@ -187,6 +188,32 @@ def test_upkeep_publishes_what_changed_within_seconds_and_says_what_it_cannot(wo
         settings.write_bytes(content.replace(b"hosts", b"hostz"))
         _until(lambda: "region.yaml" in health.state.waits_for)
         assert path.read_bytes() == before, "what was published goes on until its days are over"
+    finally:
+        stop.set()
+        serving.join()
+
+
+def test_a_version_that_waits_for_a_decision_wakes_upkeep_and_another_does_not(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_upkeep, "SECONDS", 600.0)
+    publish_endpoint(workspace.root, "DE", PLAIN)
+    path = ServingFolder(workspace.region("DE")).root / "endpoint.json"
+    stop, health = threading.Event(), Health()
+    upkeep = Upkeep(workspace.root, "DE", LogLines("DE (hosting)"), stop)
+    serving = threading.Thread(target=upkeep.serve, args=(health,))
+    serving.start()
+    try:
+        _until(lambda: upkeep._last is not None and health.state.connected)
+        known = path.read_bytes()
+        for name, origins, is_decided in (("plain", {"DE"}, False), ("of-health", {"DE"}, True)):
+            label = Label(frozenset(origins), frozenset({"health"}) if is_decided else frozenset())
+            register(workspace, "DE", name, label=label)
+            promote(workspace.root, VersionApproval(name, 1, why="trial"))
+            if is_decided:
+                _until(lambda: b'"health"' in path.read_bytes())
+            else:
+                assert not upkeep._is_awaited() and path.read_bytes() == known
     finally:
         stop.set()
         serving.join()

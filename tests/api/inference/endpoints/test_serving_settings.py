@@ -102,6 +102,8 @@ def test_a_file_of_keys_takes_no_place_of_the_endpoint_s_own(root: Path, tmp_pat
     [
         ("serving.limits.rows=0", "serving.limits.rows must be"),
         ("serving.limits.row=5", "row is not a setting; did you mean serving.limits.rows"),
+        ("serving.guard.slower=1", "serving.guard.slower must be a number above 1"),
+        ("serving.guard.request=5", "request is not a setting; did you mean serving.guard.requests"),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(root: Path, word: str, match: str) -> None:
