@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "Answer a file of rows by a registered model, in a region.",
     "promote": "Approve a registered model version for regions to serve.",
     "report": "Write the record of processing and cross-border transfers.",
+    "account": "People of the hub's pages: add, list, change, reset, remove; openid.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",
     "token": "A token of a trial, for a request to an endpoint.",
     "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show; files.",
