@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api.inference.approval import approvals, verdicts
-from fedsov.api.inference.approval.model_crossings import Sender
+from fedsov.api.inference.approval.model_crossings import Receiver, Sender
 from fedsov.api.inference.approval.registered import HUB, Registered, registered
 from fedsov.api.inference.approval.served_files import (
     REFERENCE,
@@ -288,7 +288,7 @@ def _approve_in(place: Place, own: RegionSettings, sender: Sender, choice: _Choi
     verdicts.check_region(name, _place(own), model.saved.label, choice.verdict, is_own=model.owner == name)
     approvals.check_hub(own, sender.hub)
     listed = _anew(place, own) if approval.anew else approvals.in_force(place, own)
-    files = {**choice.files, WEIGHTS: sender.send(model, own)}
+    files = {**choice.files, WEIGHTS: sender.send(model, Receiver.of(own))}
     folder = ServingFolder(place.folder).model(model.saved.name, model.version)
     try:
         files[REFERENCE] = reference_of(place, own, model.saved, files, ReferenceRequest(model.dataset, approval.by))

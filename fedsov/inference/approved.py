@@ -97,8 +97,7 @@ class ApprovedVersion:
             },
             **{name: text(name, getattr(self, name)) for name in ("model", "report", "registry", "by", "why", "at")},
         )
-        if mode == CHAMPION and self.share != 1.0:
-            raise ConfigurationError(f"a champion answers what canaries leave; share must be 1, got {self.share}")
+        check_mode(mode, self.share)
         for name in ("model", "by"):
             if not getattr(self, name).strip():
                 raise ConfigurationError(f"{name} is empty")
@@ -231,6 +230,13 @@ def read_approved(content: bytes, hub_key: str, region_key: str) -> ApprovedList
     plain, signatures = _parts(content)
     _check_signed(plain, signatures, hub=hub_key, region=region_key)
     return _listed(plain)
+
+
+def check_mode(mode: str, share: float) -> None:
+    """Raises ConfigurationError for a mode that there is not, or a champion that would answer a share alone."""
+    choice("mode", mode, MODES)
+    if mode == CHAMPION and share != 1.0:
+        raise ConfigurationError(f"a champion answers what canaries leave; share must be 1, got {share}")
 
 
 def check_file(approved: ApprovedVersion, name: str, content: bytes) -> bytes:

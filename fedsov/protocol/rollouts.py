@@ -96,7 +96,8 @@ class SignedLists:
     """A region's approval: `current` as hub and region signed it (b"" of none), `forward` and `back` with its half.
 
     `role_version` is the version of its role's metadata that the region trusts: a hub that was restored from an older
-    copy learns from it where to go on. `by`, `why` and `at` are its approver's.
+    copy learns from it where to go on. Where the region begins a new list, `current` is empty, and `begins_after` is
+    the number of the list that its ledger noted last. `by`, `why` and `at` are its approver's.
     """
 
     rollout: int
@@ -108,6 +109,7 @@ class SignedLists:
     forward: bytes
     back: bytes
     role_version: int = 0
+    begins_after: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,10 @@ _VERSIONS = (
 )
 _ALIASES = "SELECT name, version, alias FROM registered_model_aliases ORDER BY alias"
 _PARAMS = "SELECT key, value FROM params WHERE run_uuid = ?"
+_METRICS = (
+    "SELECT key, value FROM latest_metrics JOIN runs ON runs.run_uuid = latest_metrics.run_uuid "
+    "WHERE runs.name = ? AND NOT is_nan ORDER BY key"
+)
 _TAGS = "SELECT name, version, key, value FROM model_version_tags ORDER BY key"
 
 
@@ -76,6 +80,17 @@ def params_of(folder: Path, run: str) -> dict[str, str]:
     """The settings of a run (MLflow's id) as the registry of a folder noted them. Raises WorkspaceUnusable."""
     with _reading(registry_of(folder)) as file:
         return {str(key): str(value) for key, value in file.execute(_PARAMS, (run,))}
+
+
+def metrics_of(folder: Path, name: str) -> dict[str, float]:
+    """The last value of each metric of the run of this name, as the registry of a folder noted it; none of no run.
+
+    Raises WorkspaceUnusable.
+    """
+    if not registry_of(folder).exists():
+        return {}
+    with _reading(registry_of(folder)) as file:
+        return {str(key): float(value) for key, value in file.execute(_METRICS, (name,))}
 
 
 @contextmanager

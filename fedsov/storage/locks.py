@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from fedsov.errors import WorkspaceUnusable
 from fedsov.processes import is_alive
@@ -48,6 +49,21 @@ def hold_workspace(workspace: Workspace) -> Iterator[Workspace]:
             yield replace(workspace, lock=lock)
         finally:
             os.pwrite(lock, NOBODY, 0)  # its processes hold the lock until they have ended, which is soon
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def hold_file(path: Path) -> Iterator[None]:
+    """Holds a lock file while the block runs, and waits for whoever holds it. Raises WorkspaceUnusable."""
+    try:
+        make_private_folder(path.parent)
+        lock = open_private(path, os.O_RDWR)
+    except OSError as error:
+        raise WorkspaceUnusable(f"{path} cannot be written ({error.strerror}); make room or allow writing") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(lock)
 

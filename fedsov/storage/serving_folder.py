@@ -38,6 +38,11 @@ class ServingFolder:
         return self.root / "approved.json"
 
     @property
+    def approved_lock(self) -> Path:
+        """Held by whoever puts a list in its place."""
+        return self.root / "approved.lock"
+
+    @property
     def issuers(self) -> Path:
         return self.root / "issuers.yaml"
 

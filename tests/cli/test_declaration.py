@@ -19,7 +19,7 @@ ROWS: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutArguments(Arguments):
+class HandoutArguments(Arguments):
     """Which version, and how much of it first."""
 
     version: Annotated[int, typer.Argument(metavar="VERSION", help="Which version.", parser=positive)]
@@ -28,50 +28,50 @@ class RolloutArguments(Arguments):
 
 
 @pytest.fixture
-def rollout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command `rollout`: one module, and one line in the table."""
-    module = ModuleType("fedsov.cli.rollout")
+def handout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command `handout`: one module, and one line in the table."""
+    module = ModuleType("fedsov.cli.handout")
     module.app = command_app()  # type: ignore[attr-defined]
 
-    @command(module.app, examples=("fedsov rollout 3 --share 10",))
-    def rollout(arguments: RolloutArguments) -> None:
+    @command(module.app, examples=("fedsov handout 3 --share 10",))
+    def handout(arguments: HandoutArguments) -> None:
         """Hands a version out to every region's endpoint."""
         if arguments.json:
             print_json({"version": arguments.version, "share": arguments.share})
         else:
             print_line(f"{arguments.version} at {arguments.share} % in {arguments.workspace}, {arguments.owner}")
 
-    monkeypatch.setitem(sys.modules, "fedsov.cli.rollout", module)
-    monkeypatch.setattr(main, "COMMANDS", {**main.COMMANDS, "rollout": "Hand a version out."})
+    monkeypatch.setitem(sys.modules, "fedsov.cli.handout", module)
+    monkeypatch.setattr(main, "COMMANDS", {**main.COMMANDS, "handout": "Hand a version out."})
 
 
-@pytest.mark.usefixtures("rollout")
+@pytest.mark.usefixtures("handout")
 def test_a_command_is_one_module_and_one_line_in_the_table() -> None:
-    assert "rollout       Hand a version out." in call("--help").out
-    assert call("rollout", "3").out == "3 at 5 % in .fedsov, None\n"
-    assert call("rollout", "--share", "10", "3", "--owner=me", "--workspace", "w").out == "3 at 10 % in w, me\n"
-    assert call("rollout", "3", "--json").json == {"version": 3, "share": 5}
+    assert "handout       Hand a version out." in call("--help").out
+    assert call("handout", "3").out == "3 at 5 % in .fedsov, None\n"
+    assert call("handout", "--share", "10", "3", "--owner=me", "--workspace", "w").out == "3 at 10 % in w, me\n"
+    assert call("handout", "3", "--json").json == {"version": 3, "share": 5}
 
 
-@pytest.mark.usefixtures("rollout")
+@pytest.mark.usefixtures("handout")
 def test_its_help_is_its_docstring_its_fields_and_its_examples() -> None:
-    text = call("rollout", "--help").out
+    text = call("handout", "--help").out
     for part in (
-        "Usage: fedsov rollout [OPTIONS] VERSION",
+        "Usage: fedsov handout [OPTIONS] VERSION",
         "Hands a version out to every region's endpoint.",
         "VERSION  Which version.",
         "--share N        Share first, in % (default 5).",
-        epilog(["fedsov rollout 3 --share 10"]),
+        epilog(["fedsov handout 3 --share 10"]),
     ):
         assert part in text
 
 
-@pytest.mark.usefixtures("rollout")
+@pytest.mark.usefixtures("handout")
 def test_its_errors_are_as_all_commands_have_them() -> None:
-    assert call("rollout").line == "rollout needs VERSION; see `fedsov rollout --help`"
-    assert call("rollout", "x").line == "VERSION is 'x'; write a whole number"
-    assert call("rolout", "1").line.startswith("unknown command 'rolout'; did you mean rollout?")
-    assert call("rollout", "3", "seed=1").line == "unknown setting 'seed'; `fedsov rollout` takes workspace=DIR only"
+    assert call("handout").line == "handout needs VERSION; see `fedsov handout --help`"
+    assert call("handout", "x").line == "VERSION is 'x'; write a whole number"
+    assert call("handut", "1").line.startswith("unknown command 'handut'; did you mean handout?")
+    assert call("handout", "3", "seed=1").line == "unknown setting 'seed'; `fedsov handout` takes workspace=DIR only"
 
 
 def test_a_group_lists_its_commands_with_the_whole_first_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """What may be done about a rollout at the hub: by a person there, by a region's approver, and by what regions report.
 
-    rollouts = HubRollouts(database, ledger, repository, region_key)
+    rollouts = HubRollouts(database, ledger, repository)
     rollouts.candidate(3, "DE")                  # what DE's approver looks at
     rollouts.take_lists(signed)                  # DE's half of both lists; the answer is what it signs next
     rollouts.take_signatures(signatures)         # from now on nobody is asked any more
@@ -16,22 +16,28 @@ Proposing a version, and approving it as the hub, take its registry and its gate
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.database.notices import announce
+from fedsov.control_plane.repository.metadata import SignedList
+from fedsov.control_plane.repository.repository import Repository
 from fedsov.control_plane.rollouts import states, tables, wanted
+from fedsov.control_plane.rollouts.aliases import show_champion
 from fedsov.control_plane.rollouts.lists import whole_lists
+from fedsov.control_plane.rollouts.proposal import Act, Proposal
 from fedsov.control_plane.rollouts.states import Change, Rollout
 from fedsov.control_plane.rollouts.status import RolloutStatus, status_of
 from fedsov.control_plane.rollouts.tables import Event, StoredList
 from fedsov.control_plane.rollouts.wanted import Wanted
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.inference.approved import NOTE, Signatory, read_approved
 from fedsov.ledger.ledger import Ledger, entry_time
+from fedsov.protocol.control import APPROVED, ROLLOUTS
 from fedsov.protocol.rollouts import (
     BACK,
     FORWARD,
@@ -42,22 +48,12 @@ from fedsov.protocol.rollouts import (
     WindowReport,
 )
 from fedsov.storage.atomic_files import sha256_hex
+from fedsov.storage.workspace import Workspace
+
+_log = logging.getLogger("fedsov.control_plane")
 
 ROLLOUT = "rollout"
 """What the hub's ledger calls the note of an act about a rollout."""
-
-
-class Roles(Protocol):
-    """What of the repository of signed metadata a rollout takes: `fedsov.control_plane.repository`."""
-
-    def draft_list(self, connection: Connection, region: str, content: bytes, *, after: int) -> bytes:
-        """The metadata of a region's role with this list, of a version never used before, to be signed."""
-
-    def check_signature(self, connection: Connection, region: str, draft: bytes, signature: bytes) -> None:
-        """Raises ApprovalRefused unless the region signed this metadata."""
-
-    def publish_list(self, connection: Connection, region: str, draft: bytes, signature: bytes, content: bytes) -> None:
-        """Signs the metadata as the hub and publishes it, in the caller's transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +62,47 @@ class HubRollouts:
 
     Attributes:
         ledger: the hub's, open for writing.
-        roles: the repository of signed metadata.
-        region_key: the key (Ed25519, hexadecimal) that a region is known by. Raises ConfigurationError for no region.
+        repository: of signed metadata, which knows each region's key.
     """
 
     database: Database
     ledger: Ledger
-    roles: Roles
-    region_key: Callable[[str], str]
+    repository: Repository
+
+    def propose(self, rollout: Rollout, proposal: Proposal) -> RolloutStatus:
+        """Enters a rollout, whose number is given here."""
+        about = proposal.proposed
+        with self.database.changing() as connection:
+            number = tables.add(connection, rollout, proposal)
+            self._note(connection, "proposed", number, by=about.by, why=about.why)
+            return status_of(connection, number)
+
+    def check_approvable(self, rollout: Rollout) -> None:
+        """Raises ConfigurationError where a rollout does not wait for the hub's approval."""
+        states.approved(rollout, {})
+
+    def approve(
+        self, number: int, act: Act, *, refused: Mapping[str, str], files: Mapping[str, bytes]
+    ) -> RolloutStatus:
+        """Approves a rollout as the hub: the regions that are not refused may fetch its files from now on.
+
+        Args:
+            refused: why no crossing was permitted, by region; every other region's is in the hub's ledger.
+            files: what the hub hands out, by name; none of a region's own model.
+
+        Raises ConfigurationError where it is approved already or over, or where no region is left.
+        """
+        with self.database.changing() as connection:
+            rollout, proposal = tables.get(connection, number)
+            after = states.approved(rollout, refused)
+            self._note(connection, "approved", number, by=act.by, why=act.why)
+            tables.put(connection, after, replace(proposal, approved=act))
+            paths = {f"models/{rollout.model}/{rollout.version}/{name}": content for name, content in files.items()}
+            if paths:
+                self.repository.publish(connection, files=paths, readers=after.at(states.UNSIGNED))
+            for name in after.at(states.UNSIGNED):
+                announce(connection, ROLLOUTS, name)
+            return status_of(connection, number)
 
     def candidate(self, number: int, region: str) -> Candidate:
         """What a region's approver looks at. Raises ConfigurationError where there is nothing to sign for it."""
@@ -98,11 +127,11 @@ class HubRollouts:
         candidate = self.candidate(lists.rollout, lists.region)
         wanted_counter = self._wanted_counter(lists.region)
         hub = Signatory(self.ledger.key, self.ledger.sign)
-        whole = whole_lists(lists, candidate, hub=hub, region_key=self.region_key(lists.region), wanted=wanted_counter)
+        whole = whole_lists(lists, candidate, hub=hub, region_key=self._region_key(lists.region), wanted=wanted_counter)
         with self.database.changing() as connection:
             states.check_signable(tables.get(connection, lists.rollout)[0], lists.region)
             forward_role, back_role = (
-                self.roles.draft_list(connection, lists.region, content, after=lists.role_version)
+                self.repository.draft(connection, lists.region, content)
                 for content in (whole.forward_text, whole.back_text)
             )
             both = (
@@ -134,13 +163,13 @@ class HubRollouts:
             if set(own) != {FORWARD, BACK}:
                 raise ConfigurationError(f"{region} has shown no lists for {rollout.called} yet; it does so first")
             signed = tuple(
-                self._signed(connection, region, own[direction], getattr(signatures, direction))
-                for direction in (FORWARD, BACK)
+                self._signed(region, own[direction], getattr(signatures, direction)) for direction in (FORWARD, BACK)
             )
             tables.put_lists(connection, number, region, signed)
             self._supersede(connection, rollout, region)
             self._carry_out(connection, change, "signed", region=region, by=region)
-            return status_of(connection, number)
+            status = status_of(connection, number)
+        return self._shown(status)
 
     def start(self, number: int, *, by: str, why: str, at_once: bool = False) -> RolloutStatus:
         """Starts a rollout, has the next wave begin, or a frozen one go on; `at_once` leaves out canary and waves.
@@ -168,8 +197,32 @@ class HubRollouts:
                 return
         with self.database.changing() as connection:
             change = self._reported(connection, report)
-            if change is not None:
-                self._carry_out(connection, change, f"reported {report.word}", region=report.region, by=report.region)
+            if change is None:
+                return
+            self._carry_out(connection, change, f"reported {report.word}", region=report.region, by=report.region)
+            status = status_of(connection, change.rollout.number)
+        self._shown(status)
+
+    def published(self, region: str) -> tuple[bytes, Wanted] | None:
+        """The list that a region is to serve, by a rollout, as both signed it; None where no rollout published one."""
+        with self.database.reading() as connection:
+            each = wanted.every(connection).get(region)
+            if each is None or not each.rollout:
+                return None
+            return tables.lists_of(connection, each.rollout, region)[each.direction].content, each
+
+    def publish_signed(self, region: str, content: bytes, sign: Callable[[bytes], bytes]) -> None:
+        """Publishes a list that both signed outside of any rollout, for whoever holds the region's key here too.
+
+        Raises ApprovalRefused, ConfigurationError.
+        """
+        listed = read_approved(content, self.ledger.key, self._region_key(region))
+        with self.database.changing() as connection:
+            draft = self.repository.draft(connection, region, content)
+            signed = self.repository.complete(region, content, draft, sign(draft))
+            self.repository.publish(connection, lists=[signed])
+            announce(connection, APPROVED, region)
+            wanted.put(connection, Wanted.of(listed, rollout=0, direction=FORWARD, at=entry_time()))
 
     def status(self, number: int) -> RolloutStatus:
         """A rollout, and what is known of it. Raises ConfigurationError where there is none of this number."""
@@ -191,7 +244,16 @@ class HubRollouts:
         with self.database.changing() as connection:
             rollout, _ = tables.get(connection, number)
             self._carry_out(connection, act(rollout), called, by=by, why=why)
-            return status_of(connection, number)
+            status = status_of(connection, number)
+        return self._shown(status)
+
+    def _shown(self, status: RolloutStatus) -> RolloutStatus:
+        """The same, once the registry's alias shows it; what counts is published already."""
+        try:
+            show_champion(Workspace(self.repository.folder.home), status)
+        except WorkspaceUnusable as problem:
+            _log.warning("the alias of %s is not as the rollout says: %s", status.rollout.model, problem)
+        return status
 
     def _carry_out(
         self, connection: Connection, change: Change, act: str, *, region: str = "", by: str, why: str = ""
@@ -208,20 +270,21 @@ class HubRollouts:
         self, connection: Connection, rollout: Rollout, region: str, direction: str, *, by: str, why: str
     ) -> None:
         stored = tables.lists_of(connection, rollout.number, region)[direction]
-        listed = read_approved(stored.content, self.ledger.key, self.region_key(region))
+        listed = read_approved(stored.content, self.ledger.key, self._region_key(region))
         about = {"act": "published", "rollout": rollout.number, "direction": direction}
         about |= {"model": rollout.model, "version": rollout.version, "by": by, "why": why}
         note = {"region": region, "counter": stored.counter, "sha256": sha256_hex(stored.content), **about}
         self.ledger.note({NOTE: note})
-        self.roles.publish_list(connection, region, stored.role, stored.signature, stored.content)
+        self.repository.publish(connection, lists=[SignedList(region, stored.content, stored.role)])
         at = entry_time()
+        announce(connection, APPROVED, region)
         wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
         tables.note(
             connection,
             Event(rollout=rollout.number, region=region, at=at, act=f"published {direction}", by=by, why=why),
         )
 
-    def _note(self, connection: Connection, act: str, number: int, region: str, *, by: str, why: str) -> None:
+    def _note(self, connection: Connection, act: str, number: int, region: str = "", *, by: str, why: str) -> None:
         about = {"act": act, "number": number, "region": region, "by": by, "why": why}
         self.ledger.note({ROLLOUT: about})
         tables.note(connection, Event(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why))
@@ -230,15 +293,16 @@ class HubRollouts:
         each = self.wanted().get(region)
         return 0 if each is None else each.counter
 
-    def _signed(self, connection: Connection, region: str, stored: StoredList, signature: bytes) -> StoredList:
-        self.roles.check_signature(connection, region, stored.role, signature)
-        return StoredList(
-            direction=stored.direction,
-            counter=stored.counter,
-            content=stored.content,
-            role=stored.role,
-            signature=signature,
-        )
+    def _signed(self, region: str, stored: StoredList, signature: bytes) -> StoredList:
+        listed = self.repository.complete(region, stored.content, stored.role, signature)
+        return replace(stored, role=listed.metadata, is_signed=True)
+
+    def _region_key(self, region: str) -> str:
+        """The key (Ed25519, hexadecimal) that a region is known by. Raises ConfigurationError for an unknown one."""
+        keys = self.repository.enrolled()
+        if region not in keys:
+            raise ConfigurationError(unknown("region", region, keys))
+        return keys[region]
 
     def _supersede(self, connection: Connection, rollout: Rollout, region: str) -> None:
         """What a region signed before has no say in it any more: its list is followed by this rollout's."""

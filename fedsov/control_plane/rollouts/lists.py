@@ -55,7 +55,10 @@ def whole_lists(
 
 
 def _current(lists: SignedLists, hub_key: str, region_key: str, wanted: int) -> ApprovedList:
-    listed = read_approved(lists.current, hub_key, region_key) if lists.current else ApprovedList(lists.region)
+    if lists.current:
+        listed = read_approved(lists.current, hub_key, region_key)
+    else:
+        listed = ApprovedList(lists.region, lists.begins_after)
     if listed.region != lists.region:
         raise ApprovalRefused(f"the list that {lists.region} showed is one of {listed.region}")
     if listed.counter < wanted:

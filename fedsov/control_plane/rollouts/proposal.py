@@ -26,7 +26,7 @@ class Proposal:
 
     Attributes:
         run: in which it was trained.
-        border: how the border is asked about it: the settings of its run that say so, as its registry noted them.
+        before: the version that was champion in its registry when it was proposed; None of none.
         proposed: who proposed it.
         approved: who approved it at the hub; None of one that waits.
     """
@@ -42,7 +42,7 @@ class Proposal:
     run: str
     files: Mapping[str, str]
     evaluation: Mapping[str, float] = field(default_factory=dict)
-    border: Mapping[str, str] = field(default_factory=dict)
+    before: int | None = None
     mode: str = CHAMPION
     share: float = 1.0
     proposed: Act

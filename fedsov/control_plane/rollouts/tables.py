@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -57,9 +58,9 @@ LISTS = Table(
     Column("counter", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("role", LargeBinary, nullable=False),
-    Column("signature", LargeBinary, nullable=False),
+    Column("is_signed", Boolean, nullable=False),
 )
-"""The approved lists that a region signed, and its role's metadata for each; `signature` is the region's of that."""
+"""The approved lists that a region signed, and its role's metadata for each, which both signed where `is_signed`."""
 EVENTS = Table(
     "rollout_events",
     METADATA,
@@ -81,7 +82,7 @@ class StoredList:
     counter: int
     content: bytes
     role: bytes
-    signature: bytes = b""
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ def put_lists(connection: Connection, number: int, region: str, lists: tuple[Sto
     """Keeps what a region signed, in the place of what it signed before for this rollout."""
     connection.execute(delete(LISTS).where(LISTS.c.rollout == number, LISTS.c.region == region))
     for each in lists:
-        plain = {name: getattr(each, name) for name in ("direction", "counter", "content", "role", "signature")}
+        plain = {name: getattr(each, name) for name in ("direction", "counter", "content", "role", "is_signed")}
         connection.execute(insert(LISTS).values(rollout=number, region=region, **plain))
 
 
@@ -147,7 +148,7 @@ def lists_of(connection: Connection, number: int, region: str) -> dict[str, Stor
     rows = connection.execute(select(LISTS).where(LISTS.c.rollout == number, LISTS.c.region == region))
     return {
         row.direction: StoredList(
-            direction=row.direction, counter=row.counter, content=row.content, role=row.role, signature=row.signature
+            direction=row.direction, counter=row.counter, content=row.content, role=row.role, is_signed=row.is_signed
         )
         for row in rows
     }

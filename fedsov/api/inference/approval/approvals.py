@@ -43,6 +43,12 @@ def counter_of(ledger: Ledger) -> int:
     return 0 if noted is None else int(noted["counter"])
 
 
+def noted_digest(ledger: Ledger) -> str:
+    """SHA-256 of the list that a region's ledger noted last; "" of none."""
+    noted = _noted(ledger)
+    return "" if noted is None else str(noted["sha256"])
+
+
 def in_force(place: Place, own: RegionSettings) -> ApprovedList:
     """The approved list of a region; an empty one where nothing was ever approved.
 

@@ -8,14 +8,16 @@ leaves by that region's own gate. The party that receives is the region as it pi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.api.inference.approval.registered import HUB, Registered
-from fedsov.artifact import INFERENCE, Artifact, Kind, Party
+from fedsov.artifact import INFERENCE, Artifact, Crossing, Kind, Party
+from fedsov.border.decisions import Permit
 from fedsov.border.evidence.live_register import LiveRegister
-from fedsov.border.gate import Gate
+from fedsov.border.gate import Gate, Refused
 from fedsov.border.people_counts import PeopleCounter
 from fedsov.border.settings import BorderSettings
 from fedsov.errors import CheckpointDamaged, ConfigurationError
@@ -28,39 +30,70 @@ from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """A region that is to serve a model: its name, and the hub and itself as parties, where they are known."""
+
+    name: str
+    hub: Party | None
+    region: Party | None
+
+    @staticmethod
+    def of(own: RegionSettings) -> Receiver:
+        """As the region pinned them."""
+        return Receiver(own.region, own.parties.hub, own.parties.region)
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Whoever holds the model: its workspace and the hub's ledger, open for writing."""
 
     workspace: Workspace
     hub: Ledger
 
-    def send(self, model: Registered, own: RegionSettings) -> bytes:
+    def send(self, model: Registered, receiver: Receiver) -> bytes:
         """The model's parameters, once their crossing to a region is permitted and on the sender's disk.
-
-        Args:
-            own: the settings of the region that is to serve it.
 
         Raises Refused, LedgerBroken; ConfigurationError where a party is not pinned; CheckpointDamaged where what
             arrives is not what was registered.
         """
-        if model.owner == own.region:
+        if model.owner == receiver.name:
             return model.weights
-        if own.parties.region is None or own.parties.hub is None:
+        with self._way(model, receiver) as (gate, target, people):
+            return _crossed(gate, model, target, people)
+
+    def refusal(self, model: Registered, receiver: Receiver) -> str:
+        """Why the border would refuse it now, with the remedy; "" where it would not. Nothing crosses.
+
+        Raises as `send`, but for Refused.
+        """
+        if model.owner == receiver.name:
+            return ""
+        with self._way(model, receiver) as (gate, target, people):
+            artifact = _artifact(model, people)
+            decision = gate.consider(artifact, target)
+            if isinstance(decision, Permit):
+                return ""
+            return str(Refused(Crossing(artifact, gate.owner, target, gate.purpose, gate.today()), decision))
+
+    @contextmanager
+    def _way(self, model: Registered, receiver: Receiver) -> Iterator[tuple[Gate, Party, int]]:
+        """The gate by which a model leaves, the party that it goes to, and the people behind it."""
+        if receiver.region is None or receiver.hub is None:
             raise ConfigurationError(
-                f"region {own.region} has not pinned where the hub and itself are (parties), so no border can be asked "
-                "about a model for it; `fedsov ingest` pins them, and shows them"
+                f"region {receiver.name} has not pinned where the hub and itself are (parties), so no border can be "
+                "asked about a model for it; `fedsov ingest` pins them, and shows them"
             )
         if model.owner == HUB:
-            gate = self._hub_gate(model.params, own.parties.hub)
-            return _crossed(gate, model, own.parties.region, _people(self.hub, model.saved.run))
+            yield self._hub_gate(model.params, receiver.hub), receiver.region, _people(self.hub, model.saved.run)
+            return
         with open_region(model.folder, model.owner) as (place, theirs):
-            target = theirs.parties.peers.get(own.region)
+            target = theirs.parties.peers.get(receiver.name)
             if target is None:
                 raise ConfigurationError(
-                    f"region {model.owner} has not pinned its peer {own.region} (parties.peers.{own.region}), so its "
-                    f"border cannot be asked; `fedsov region set {model.owner}` pins it"
+                    f"region {model.owner} has not pinned its peer {receiver.name} (parties.peers.{receiver.name}), so "
+                    f"its border cannot be asked; `fedsov region set {model.owner}` pins it"
                 )
-            return _crossed(serving_gate(place, theirs), model, target, MANY)
+            yield serving_gate(place, theirs), target, MANY
 
     def _hub_gate(self, params: Mapping[str, str], hub: Party) -> Gate:
         border = BorderSettings(
@@ -82,15 +115,22 @@ class Sender:
         )
 
 
+def _artifact(model: Registered, people: int) -> Artifact:
+    """The parameters behind the description, as the border is asked about them."""
+    count, name = 0 if model.saved.label.is_public else people, f"model {model.called}"
+    content = _description(model) + model.weights
+    return Artifact(Kind.MODEL, model.saved.label, content, count=count, name=name, pool=name, pool_people=count)
+
+
+def _description(model: Registered) -> bytes:
+    return json.dumps(model.saved.to_json(), sort_keys=True).encode()
+
+
 def _crossed(gate: Gate, model: Registered, target: Party, people: int) -> bytes:
-    """The parameters behind the description, through the gate, and what arrived of them, checked."""
-    description = json.dumps(model.saved.to_json(), sort_keys=True).encode()
-    name, count = f"model {model.called}", 0 if model.saved.label.is_public else people
-    artifact = Artifact(
-        Kind.MODEL, model.saved.label, description + model.weights, count=count, name=name, pool=name, pool_people=count
-    )
+    """What arrives of the parameters through the gate, checked."""
     shapes = {parameter: list(array.shape) for parameter, array in model.parameters.items()}
-    arrived = gate.cross(artifact, target, tensors=shapes).content[len(description) :]
+    passed = gate.cross(_artifact(model, people), target, tensors=shapes)
+    arrived = passed.content[len(_description(model)) :]
     if sha256_hex(arrived) != model.saved.weights_sha256:
         raise CheckpointDamaged(f"what arrived of {model.called} is not what was registered; restore the registry")
     return arrived
