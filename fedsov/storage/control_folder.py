@@ -4,6 +4,7 @@
       control.sqlite           what it knows, unless the next file names PostgreSQL
       control.postgresql       the address of that database (0600)
       changed                  touched after each change, so that whoever waits looks again at once
+      openid.json              the OpenID provider by which people sign in, and the hub's secret there (0600)
       artifacts/SHA256         files that regions fetch, by their digest
       keys/                    of the repository of approved versions: what signs while the service runs (0600)
       root/                    the three keys that change these, two of which are needed; kept elsewhere, in earnest
@@ -39,6 +40,10 @@ class HubControlFolder:
     @property
     def database_address(self) -> Path:
         return self.root / "control.postgresql"
+
+    @property
+    def openid(self) -> Path:
+        return self.root / "openid.json"
 
     @property
     def keys(self) -> Path:

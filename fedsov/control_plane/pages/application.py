@@ -15,11 +15,12 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
-from fedsov.control_plane.pages import signing_in
+from fedsov.control_plane.pages import openid_routes, signing_in
 from fedsov.control_plane.pages.problems import answer_errors
 from fedsov.control_plane.pages.rights import declared_right, guard
 from fedsov.control_plane.pages.shield import Rate, Shield
 from fedsov.control_plane.pages.site import Site
+from fedsov.control_plane.people.openid_calls import OpenIdCalls
 
 STATIC = Path(__file__).parent / "static"
 
@@ -44,7 +45,8 @@ def application(site: Site, *, routers: Sequence[APIRouter] = (), rate: Rate | N
     )
     app.state.site = site
     answer_errors(app)
-    for router in (signing_in.router, *routers):
+    app.state.openid = None if site.provider is None else OpenIdCalls(site.provider)
+    for router in (signing_in.router, openid_routes.router, *routers):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from fedsov.control_plane.pages.rights import ChoosePassword, Forbidden, SignInNeeded
 from fedsov.control_plane.pages.shield import HEADERS
 from fedsov.control_plane.pages.templates import render
+from fedsov.control_plane.people.openid_calls import ProviderFailed
 from fedsov.errors import (
     ApprovalRefused,
     CertificateRefused,
@@ -40,6 +41,7 @@ STATUS: Mapping[type[FedsovError], int] = {
     ApprovalRefused: 409,
     CertificateRefused: 409,
     JobRefused: 409,
+    ProviderFailed: 502,
     LedgerBroken: 503,
     WorkspaceUnusable: 503,
 }
@@ -55,6 +57,7 @@ TITLES: Mapping[int, str] = {
     422: "Something in it is not right",
     429: "Too often",
     500: "The hub failed",
+    502: "The OpenID provider failed",
     503: "The hub cannot write",
 }
 _log = logging.getLogger(__name__)

@@ -121,6 +121,11 @@ def _login_form(request: Request, *, onward: str, problem: str = "", status: int
     request.cookies[GUEST_COOKIE] = token
     provider = site_of(request).provider
     answer = render(request, "login.html", status=status, onward=local_path(onward), problem=problem, provider=provider)
+    return as_guest(answer, token)
+
+
+def as_guest(answer: Response, token: str) -> Response:
+    """An answer that gives a browser its guest's cookie."""
     answer.set_cookie(GUEST_COOKIE, token, secure=True, httponly=True, samesite="lax", path="/")
     return answer
 

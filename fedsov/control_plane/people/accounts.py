@@ -82,6 +82,13 @@ class Account:
         """Who it is for."""
         return Person(self.name, self.roles, self.regions)
 
+    @property
+    def in_words(self) -> str:
+        """In a line, for people."""
+        regions = f" for {', '.join(sorted(self.regions))}" if self.regions else " for every region"
+        how = "by OpenID" if self.subject else "by a temporary password" if self.is_temporary else "by password"
+        return f"{self.name}: {', '.join(sorted(self.roles))}{regions}, signs in {how}"
+
     def to_json(self) -> dict[str, Any]:
         """For `account list --json` and for the ledger's note; nothing of the password."""
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,8 +15,9 @@ from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.rights import SESSION_COOKIE, CurrentPerson, check_region, needs
 from fedsov.control_plane.pages.shield import Rate
-from fedsov.control_plane.pages.site import Site
+from fedsov.control_plane.pages.site import Acts, Site
 from fedsov.control_plane.people.accounts import Account, Accounts
+from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Right, Role
 
 ORIGIN = "https://hub.example:8443"
@@ -42,14 +44,24 @@ class Browser(TestClient):
 
 @dataclass
 class Hub:
-    """An application, what it noted, and the hands of its clock."""
+    """An application, what it noted, and the hands of its clock (None: the real one)."""
 
     database: Database
     notes: list = field(default_factory=list)
-    time: float = 1_800_000_000.0
+    time: float | None = 1_800_000_000.0
+    provider: OpenIdProvider | None = None
+    acts: Acts = field(default_factory=Acts)
 
     def __post_init__(self):
-        self.site = Site(self.database, frozenset({ORIGIN}), self.notes.append, name="IE", now=lambda: self.time)
+        self.site = Site(
+            self.database,
+            frozenset({ORIGIN}),
+            self.notes.append,
+            acts=self.acts,
+            provider=self.provider,
+            name="IE",
+            now=lambda: self.time or time.time(),
+        )
         self.app = application(self.site, routers=(probes,), rate=Rate(1e6, 1e6))
         self.app.include_router(undeclared)
 
