@@ -30,6 +30,7 @@ from fedsov.partition.backends.place import place_of
 from fedsov.partition.manifest import MANIFEST, read_manifest
 from fedsov.region.settings import FILES
 from fedsov.region.settings_file import FILE, flat
+from fedsov.storage.control_folder import HubControlFolder
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.workspace import POSTGRESQL, Workspace, is_there, ledger_of
 
@@ -74,6 +75,7 @@ class PartyHome:
         workspace, deployment = Workspace(self.home), DeploymentFolder(self.home)
         shared = [workspace.law, workspace.reviewers]
         shared += [deployment.root] if deployed_party(self.home) == self.name else []
+        shared += [HubControlFolder(self.home).root] if self.role == HUB else []
         shared += [workspace.quarantine] if self.role == REGION and self.is_alone else []
         return [*shared, self.folder]
 
@@ -176,6 +178,9 @@ def left_out(party: PartyHome) -> list[str]:
     address = party.ledger.with_suffix(POSTGRESQL)
     if address.is_file():
         found.append(f"the ledger: it is stored in PostgreSQL ({address.name}); back it up there, by `pg_dump`")
+    control = HubControlFolder(party.home).database_address
+    if party.role == HUB and control.is_file():
+        found.append(f"the control plane's database: it is in PostgreSQL ({control.name}); run `pg_dump` there")
     for manifest in sorted(party.folder.rglob(MANIFEST)):
         place = place_of(read_manifest(manifest.parent).place)
         if place.bucket:

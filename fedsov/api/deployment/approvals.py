@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.control.enrolment import enrolled
 from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
 from fedsov.api.deployment.joining.packages import Approved, Package, known_members, read_package, written_package
 from fedsov.api.deployment.joining.requests import JoinRequest, read_request
@@ -91,7 +92,8 @@ def approve(
         if before:
             opened.revoke(before, asked.name, at=now, by=by, why=RENEWED)
         opened.enter(asked.name, member)
-        package = _package(asked, certificate, opened)
+        root = enrolled(home, opened.ledger, {asked.name: asked.verify_key})
+        package = _package(asked, certificate, opened, root)
         path = opened.folder.package(asked.name)
         write_file(path, written_package(package, authority))
         others = _written_anew(package, opened, authority)
@@ -181,7 +183,7 @@ def _about(asked: JoinRequest, serial: str) -> dict[str, Any]:
     }
 
 
-def _package(asked: JoinRequest, certificate: bytes, home: HubHome) -> Package:
+def _package(asked: JoinRequest, certificate: bytes, home: HubHome, root: bytes) -> Package:
     members = known_members(home.members())
     return Package(
         asked.name,
@@ -191,6 +193,7 @@ def _package(asked: JoinRequest, certificate: bytes, home: HubHome) -> Package:
         members,
         {name: party for name, party in home.parties().items() if name in members},
         home.folder.revoked.read_text(),
+        root.decode(),
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fedsov.api.control.enrolment import take_trial_roots
 from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, make_authority, open_authority
 from fedsov.api.deployment.hub_home import HubHome, hub_home
 from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of
@@ -82,6 +83,7 @@ def set_up_trial(
             certify(place, authority, home, now=now, by=BY, why=WHY)
         _write_members(workspace, [place for place in places if place.name not in gone], home)
         _write_parties(home, hub, hub_name, regions, authority)
+        take_trial_roots(workspace, [name for name in names if name not in gone], home.ledger, by=BY, why=WHY)
     return Trial(folder, regions, tuple(place.name for place in made), gone)
 
 

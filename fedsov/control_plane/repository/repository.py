@@ -105,6 +105,11 @@ class Repository:
         with self.database.reading() as connection:
             return self.chain(connection).stored(ROOT)
 
+    def has_root(self, sha256: str) -> bool:
+        """Whether this is the digest of one of its roots, from which a region follows to the newest."""
+        with self.database.reading() as connection:
+            return any(sha256_hex(content) == sha256 for content in tables.versions(connection, ROOT))
+
     def enrolled(self) -> dict[str, str]:
         """The verify key (hexadecimal) of each region that has a role."""
         with self.database.reading() as connection:

@@ -61,6 +61,12 @@ def of_version(connection: Connection, role: str, version: int) -> bytes | None:
     return None if content is None else bytes(content)
 
 
+def versions(connection: Connection, role: str) -> list[bytes]:
+    """Every version of a role's metadata that is left, the newest first."""
+    rows = connection.execute(select(ROLES.c.content).where(ROLES.c.role == role).order_by(ROLES.c.version.desc()))
+    return [bytes(row[0]) for row in rows]
+
+
 def newest_versions(connection: Connection) -> dict[str, int]:
     """The newest version of every role."""
     rows = connection.execute(select(ROLES.c.role, func.max(ROLES.c.version)).group_by(ROLES.c.role))

@@ -38,6 +38,7 @@ from fedsov.keys.certificates import (
 )
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import has_settings, noted
+from fedsov.region.trust.control_root import take_root
 from fedsov.region.trust.known_peers import signed_sealing_key
 from fedsov.runtimes.deployment.noted import NOTE
 from fedsov.storage.atomic_files import write_file
@@ -135,6 +136,9 @@ def accept(home: Path, text: bytes, *, by: str, why: str, now: datetime) -> Acce
             _check_request(folder, package, ledger)
         about = {"act": "accepted", "number": package.number, "serial": identity.serial, "by": by, "why": why}
         ledger.note({NOTE: about})
+        if package.control_root:
+            region = Workspace(home).region(party.name)
+            take_root(region, ledger, package.control_root.encode(), by=by, why=f"package {package.number}: {why}")
     if is_new:
         install(folder, package.certificate.encode())
     if listed.counter and not (folder.revoked.exists() and read_revoked(folder.revoked, hub_key) == listed):

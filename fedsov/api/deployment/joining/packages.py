@@ -35,6 +35,7 @@ class Package:
         members: the hub and the regions that were approved so far.
         parties: where they are and whose, by name.
         revoked: the text of the list of revoked certificates.
+        control_root: of the hub's repository of approved versions, as it signs it; "" from an older hub.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Package:
     members: Mapping[str, Member]
     parties: Mapping[str, Party]
     revoked: str
+    control_root: str = ""
 
     @property
     def hub_name(self) -> str:
@@ -95,8 +97,9 @@ def known_members(members: Mapping[str, Member]) -> dict[str, Member]:
 
 def written_package(package: Package, authority: OpenAuthority) -> bytes:
     """The text of a package, signed by the authority."""
+    words = ("name", "certificate", "settings_digest", "number", "revoked", "control_root")
     plain = {
-        **{part: getattr(package, part) for part in ("name", "certificate", "settings_digest", "number", "revoked")},
+        **{part: getattr(package, part) for part in words},
         "members": plain_members(package.members),
         "parties": {name: party.to_json() for name, party in sorted(package.parties.items())},
     }
@@ -119,6 +122,7 @@ def read_package(text: bytes, authority: bytes) -> Package:
             members_of(plain["members"]),
             {name: Party.from_json(party) for name, party in plain["parties"].items()},
             str(plain["revoked"]),
+            str(plain.get("control_root", "")),
         )
     except (KeyError, ValueError, TypeError, AttributeError, ConfigurationError):
         raise CertificateRefused("the package cannot be read by this version of fedsov; use the hub's") from None
