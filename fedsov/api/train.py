@@ -198,6 +198,7 @@ def train_settings(
         from fedsov.api.register_models import register_models
         from fedsov.hub import region_queries, resume
         from fedsov.hub.finishing import train_regions
+        from fedsov.hub.kept.recorded_plan import record_plan
 
         if submitted:
             run.gate.note({"submitted": dict(submitted)})
@@ -208,7 +209,9 @@ def train_settings(
             plan, profiles = resume.planned(run)
         for region in plan.regions:
             progress(f"plan: {region.region} {region.strategy}: {region.reasons[-1]}")
+        record_plan(run, plan)
         outputs, plan = train_regions(run, plan, profiles)
+        record_plan(run, plan)
         result = collect_result(run, plan, outputs, region_queries.ledgers(run))
         versions = register_models(run, settings, outputs, result)
         run.checkpoints.finish()

@@ -36,6 +36,7 @@ class Acts:
     Attributes:
         approve: `region` is "" for the hub's approval.
         start, rollback, freeze: `region` is "" (all of the rollout's).
+        regions_here: the regions of the hub's own workspace, for which `approve` can work.
     """
 
     propose: Propose | None = None
@@ -43,6 +44,7 @@ class Acts:
     start: RolloutAct | None = None
     rollback: RolloutAct | None = None
     freeze: RolloutAct | None = None
+    regions_here: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fedsov.control_plane.pages.filters import FILTERS, static_address
 from fedsov.control_plane.pages.rights import current_csrf, site_of
 from fedsov.control_plane.people.roles import Person, Right
 
@@ -21,13 +22,16 @@ from fedsov.control_plane.people.roles import Person, Right
 @cache
 def environment() -> Environment:
     """The environment of every template; it reads the package's own folder alone."""
-    return Environment(
+    parsed = Environment(
         loader=PackageLoader("fedsov.control_plane.pages", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    parsed.filters |= FILTERS
+    parsed.globals["static"] = static_address
+    return parsed
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -37,5 +41,11 @@ def render(request: Request, template: str, *, status: int = 200, **values: Any)
     def may(right: str, region: str = "") -> bool:
         return person is not None and person.may(Right(right), region=region)
 
-    words = {"site_name": site_of(request).name, "person": person, "csrf": current_csrf(request), "may": may}
+    words = {
+        "site_name": site_of(request).name,
+        "person": person,
+        "csrf": current_csrf(request),
+        "may": may,
+        "status": status,
+    }
     return HTMLResponse(environment().get_template(template).render(**words, **values), status_code=status)

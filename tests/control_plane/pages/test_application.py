@@ -120,14 +120,14 @@ def test_a_request_for_another_host_is_refused(hub):
     assert answer.status_code == 421 and ORIGIN in answer.text
 
 
-@pytest.mark.parametrize("path", ["/login", "/", "/nowhere", "/breaks", "/static/frame.css", "/static/../rights.py"])
+@pytest.mark.parametrize("path", ["/login", "/", "/nowhere", "/breaks", "/static/page.css", "/static/../rights.py"])
 def test_every_answer_forbids_inline_scripts_and_frames(hub, path):
     for browser in (hub.browser(), hub.browser("vera")):
         answer = browser.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == ("no-cache" if path == "/static/frame.css" else "no-store")
+        assert answer.headers["cache-control"] == ("no-cache" if path == "/static/page.css" else "no-store")
 
 
 def test_a_page_that_fails_says_nothing_of_what_it_held(hub, caplog):
