@@ -40,6 +40,7 @@ class Served:
         categories: kinds of data that bind what it reads, for the label of a line of the log.
         headers: of its answers; `json_head` and `float32_head` are those of a whole HTTP/1.1 answer, up to the length.
         digest: of the files that it was loaded from, so that an unchanged one is not loaded again.
+        parameters: SHA-256 of its parameters as they were approved.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Served:
     digest: str = ""
     json_head: bytes = b""
     float32_head: bytes = b""
+    parameters: str = ""
 
     @staticmethod
     def of(

@@ -36,6 +36,7 @@ class EndpointState:
         rates: of all requests, and of each subject.
         faults: what is not as it was approved, in sentences; none where all is.
         counter: the highest number of a list of approved versions that was believed; an older one is refused.
+        listed: the number of the list that `models` come from; 0 of none.
         valid_until: seconds since 1970 after which nobody is answered, 0 for no end: whom a region may serve is decided
             anew each day.
         paths: every path that is answered, made from `models`.
@@ -50,6 +51,7 @@ class EndpointState:
     rates: tuple[Rate, Rate] = field(default_factory=lambda: (Rate(0.0), Rate(0.0)))
     faults: tuple[str, ...] = ()
     counter: int = 0
+    listed: int = 0
     valid_until: float = 0.0
     paths: Mapping[bytes, Page | PredictPath] = field(default_factory=dict)
 

@@ -5,6 +5,7 @@
       approved.json   the versions that may answer here, signed by the hub and by the region
       issuers.yaml    whose tokens are believed, as the region's settings took it
       models/MODEL/VERSION/   the files of an approved version, and reference.json: what its training inputs were like
+      running/versions.json   what the endpoint's workers have now, and their counts; for this region alone
       use/            who asked for what in windows that are not closed yet: keyed digests of people
       requests/       the log of requests: encrypted, each batch chained to the one before
       tls.crt, tls.key        the endpoint's certificate and key
@@ -45,6 +46,10 @@ class ServingFolder:
     @property
     def issuers(self) -> Path:
         return self.root / "issuers.yaml"
+
+    @property
+    def running(self) -> Path:
+        return self.root / "running" / "versions.json"
 
     @property
     def requests(self) -> Path:

@@ -20,15 +20,19 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fedsov.errors import ConfigurationError, FedsovError
+from fedsov.inference.use.usage import joined
 from fedsov.processes import freeze, live
 from fedsov.runtimes.deployment.supervision.health import Health
 from fedsov.runtimes.deployment.supervision.log_lines import LogLines, write_python_logging
 from fedsov.runtimes.deployment.supervision.supervised import under_supervisor
 from fedsov.runtimes.serving.asgi_server import bound_socket
 from fedsov.runtimes.serving.place import read_place
+from fedsov.runtimes.serving.running import Running, write_running
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 
 BEAT = 5.0
@@ -50,6 +54,7 @@ class _Worker:
     again: float = 0.0
     pause: float = 0.0
     waits_for: str = "a worker to start"
+    last: dict[str, Any] = field(default_factory=dict)
     text: bytes = field(default=b"", repr=False)
 
 
@@ -70,7 +75,7 @@ class EndpointProcess:
         for descriptor in (self._wakeup, wakeup):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        self._is_ending = False
+        self._is_ending, self._running, self._unwritten = False, Running(), ""
 
     def run(self) -> None:
         """Keeps the workers until SIGTERM or SIGINT."""
@@ -87,6 +92,7 @@ class EndpointProcess:
                 if not worker.pid and now >= worker.again and not self._is_ending:
                     self._fork(worker)
             self._tell()
+            self._show()
             self._wait(min([BEAT, *(worker.again - now for worker in self._workers if not worker.pid)]))
         self._stop()
 
@@ -147,7 +153,7 @@ class EndpointProcess:
             now = time.monotonic()
             lived = now - worker.began
             worker.pause = 0.0 if lived >= LIVED else min(max(0.1, 2 * worker.pause), LONGEST_PAUSE)
-            worker.pid, worker.report, worker.again = 0, -1, now + worker.pause
+            worker.pid, worker.report, worker.again, worker.last = 0, -1, now + worker.pause, {}
             if not self._is_ending:
                 text = f"worker {worker.number + 1} ended after {lived:.1f} s; it starts again in {worker.pause:.3g} s"
                 self._lines.warning("restart", text, worker=worker.number + 1, pause=worker.pause)
@@ -162,8 +168,9 @@ class EndpointProcess:
             while text := os.read(worker.report, 65536):
                 worker.text += text
         *lines, worker.text = worker.text.split(b"\n")
-        if lines:
-            worker.waits_for = str(json.loads(lines[-1])["waits_for"])
+        with suppress(IndexError, ValueError):  # a line that had no room comes again within a second
+            line = json.loads(lines[-1])
+            worker.waits_for, worker.last = str(line["waits_for"]), line if "runs" in line else {}
 
     def _tell(self) -> None:
         """The supervisor hears that requests are answered where one worker answers."""
@@ -172,6 +179,24 @@ class EndpointProcess:
         self._health.tell(
             waits_for="" if is_ready else next(filter(None, waits), "a worker to start"), connected=is_ready
         )
+
+    def _show(self) -> None:
+        """What the workers have is written where others of the region read it, when it changed."""
+        reports = [worker.last for worker in self._workers if worker.last]
+        usage = joined(self._counts.read_all())
+        running = Running.of(
+            reports, self._running, at=datetime.now(UTC).isoformat(timespec="milliseconds"), usage=usage
+        )
+        if running == self._running and not self._unwritten:
+            return
+        try:
+            write_running(self.place.serving.running, running)
+            self._running, self._unwritten = running, ""
+        except OSError as error:
+            if str(error) != self._unwritten:
+                text = f"what runs here cannot be told ({error.strerror}), and no rollout sees this region; make room"
+                self._lines.warning("running", text)
+            self._unwritten = str(error)
 
     def _wait(self, seconds: float) -> None:
         reports = [worker.report for worker in self._workers if worker.report >= 0]

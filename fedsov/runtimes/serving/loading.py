@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedsov.errors import ApprovalRefused, ConfigurationError, FedsovError
@@ -49,12 +49,13 @@ def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointSt
     faults: list[str] = []
     models = {} if before is None else dict(before.models)
     counter = place.approved_counter if before is None else max(before.counter, place.approved_counter)
+    number = 0 if before is None else before.listed
     try:
         listed = _listed(place, counter)
     except FedsovError as error:
         faults.append(str(error))
     else:
-        counter = max(counter, listed.counter)
+        counter, number = max(counter, listed.counter), listed.counter
         models = {
             name: versions
             for name in listed.models
@@ -70,6 +71,7 @@ def load_state(place: EndpointPlace, before: EndpointState | None) -> EndpointSt
         rates=place.limits.of_one_worker(place.workers),
         faults=tuple(faults),
         counter=counter,
+        listed=number,
         valid_until=place.valid_until,
     )
 
@@ -142,7 +144,7 @@ def _versions(
     def served(each: ApprovedVersion) -> Served:
         """A loaded version, which takes every column that another one asks for."""
         own = loaded[each.version]
-        return Served.of(
+        answering = Served.of(
             own.predictor,
             (each.model, each.version),
             each.mode,
@@ -152,6 +154,7 @@ def _versions(
             reference=own.reference,
             digest=own.digest,
         )
+        return replace(answering, parameters=each.digest)
 
     return ModelVersions(
         served(champion.approved) if champion is not None else old,

@@ -55,6 +55,8 @@ BEAT = 1.0
 GIVE_BACK = 5.0
 """Seconds after which memory that nothing uses goes back to the system."""
 SECONDS_TO_DRAIN = 15.0
+MOST_FAULTS, MOST_OF_A_FAULT = 20, 500
+"""Faults that a line to the parent has, and letters of each."""
 SWITCH = 0.0005
 """Seconds that the log's thread, or a load, keeps answers waiting: Python's own 5 ms show in the slowest answers."""
 _LOG = logging.getLogger("fedsov.serving")
@@ -249,7 +251,14 @@ class _Worker:
         """A line to the parent; where it does not read, the line is left out."""
         if not self._pages.share():
             self._usage.noted("counts have no room")
-        line = {"worker": self._start.number, "waits_for": self._pages.waits_for(self._endpoint.state)}
+        state = self._endpoint.state
+        line = {
+            "worker": self._start.number,
+            "waits_for": self._pages.waits_for(state),
+            "counter": state.listed,
+            "runs": [(each.model, each.version, each.role, each.parameters) for each in state.served],
+            "faults": [fault[:MOST_OF_A_FAULT] for fault in state.faults[:MOST_FAULTS]],
+        }
         with suppress(BlockingIOError, BrokenPipeError):
             os.write(self._start.report, json.dumps(line).encode() + b"\n")
 
