@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedsov.api.control.hub_control import hub_rollouts
+from fedsov.api.control.provenance_facts import provenance_of
 from fedsov.api.control.receivers import KnownRegion, known_regions
 from fedsov.api.inference.approval import verdicts
 from fedsov.api.inference.approval.model_crossings import Receiver, Sender
@@ -25,6 +26,7 @@ from fedsov.api.inference.approval.served_files import served_files
 from fedsov.api.inference.approval.verdicts import VersionVerdict
 from fedsov.api.ledger_audit import verify_all
 from fedsov.api.region_settings import UNSAID, user
+from fedsov.control_plane.repository.provenance import FILE as PROVENANCE
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.aliases import champion_of
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
@@ -139,6 +141,8 @@ def approve_open(rollouts: HubRollouts, workspace: Workspace, number: int, act: 
         why = "; ".join(f"{name}: {sentence}" for name, sentence in refused.items())
         raise CrossingRefused(f"no region may serve {model.called}: {why}")
     files = {name: artifact(workspace.root, digest) for name, digest in proposal.files.items()}
+    if files:
+        files[PROVENANCE] = provenance_of(proposal, rollouts.ledger)
     return rollouts.approve(number, act, refused=refused, files=files)
 
 

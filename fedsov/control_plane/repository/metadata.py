@@ -52,8 +52,9 @@ ROOT, TARGETS, SNAPSHOT, TIMESTAMP, MODELS, CONFIGURATION = (
 )
 RESERVED = (ROOT, TARGETS, SNAPSHOT, TIMESTAMP, MODELS, CONFIGURATION)
 """Names of roles that no region can have."""
-BIN_BITS = 8
-"""Bins of models: two to this power."""
+BIN_BITS = 6
+"""Bins of models: two to this power. More of them make each snapshot longer, which every region reads at each change;
+fewer make longer the five that a region reads for a version's files."""
 APPROVERS = 2
 """Signatures of a region's role: the hub's and the region's own."""
 DAYS = {ROOT: 365, TARGETS: 90, MODELS: 90, CONFIGURATION: 90, SNAPSHOT: 7, TIMESTAMP: 1}

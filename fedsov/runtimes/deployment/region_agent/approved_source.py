@@ -27,6 +27,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from fedsov.errors import RepositoryRefused
 from fedsov.protocol.role_drafts import approved_path
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.control_folder import RegionControlFolder
 from fedsov.storage.private_files import make_private_folder
 
@@ -115,7 +116,23 @@ class ApprovedSource:
         if self._updater is None:
             raise RepositoryRefused(f"the repository was not read yet; {_AGAIN}")
         with _refusals(self._pins.region):
-            return self._download(self._updater, path)
+            return self._download(self._updater, _target(self._updater, path))
+
+    def approved_file(self, path: str, sha256: str, *, most: int) -> bytes:
+        """A file whose digest the approved list tells, which hub and region signed: no metadata is read for it.
+
+        Args:
+            path: ``models/MODEL/VERSION/FILE``.
+            most: bytes that it may have.
+
+        Raises RepositoryRefused for one that is not there, another, or a larger one; OSError.
+        """
+        folder, _, name = path.rpartition("/")
+        with _refusals(self._pins.region):
+            content = self._fetcher.download_bytes(f"{_ADDRESS}{folder}/{sha256}.{name}", most)
+        if sha256_hex(content) != sha256:
+            raise RepositoryRefused(f"{path[:200]} is not the file that was approved; {_AGAIN}")
+        return content
 
     def _unchanged(self, polled: Polled) -> Polled:
         if self._now() >= polled.fresh_until:
@@ -158,17 +175,16 @@ class ApprovedSource:
         polled = Polled(None, 0 if named is None else named.version, timestamp.version, timestamp.expires)
         if named is None:
             return polled
-        path = approved_path(self._pins.region)
-        wanted = _target(updater, path).hashes["sha256"]
-        if wanted == self._taken:
+        target = _target(updater, approved_path(self._pins.region))
+        if target.hashes["sha256"] == self._taken:
             return polled
-        content = self._download(updater, path)
-        self._taken = wanted
+        content = self._download(updater, target)
+        self._taken = target.hashes["sha256"]
         return replace(polled, content=content)
 
-    def _download(self, updater: Updater, path: str) -> bytes:
+    def _download(self, updater: Updater, target: TargetFile) -> bytes:
         """A file's content, verified; it stays with the caller, and not in the folder."""
-        place = Path(updater.download_target(_target(updater, path)))
+        place = Path(updater.download_target(target))
         content = place.read_bytes()
         place.unlink(missing_ok=True)
         return content
