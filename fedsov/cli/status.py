@@ -27,19 +27,25 @@ class StandingArguments(Arguments):
 def status(arguments: StandingArguments) -> None:
     """Prints which regions are connected to the hub, and its jobs, the newest last; of a trial its endpoints, too.
 
+    In the hub's home it also says which versions run in each region, and where that is not what the hub wants.
     Who submitted a job is told of each, the run's name to its own operator alone, and to the hub's own.
     """
+    from fedsov.api.control.region_standing import region_standings
     from fedsov.api.deployment.submission import operator_connection, standing
     from fedsov.api.inference.endpoints.endpoint_standing import endpoints
 
     with operator_connection(arguments.workspace, arguments.hub or None) as connection:
         told = standing(connection)
-    serving = endpoints(arguments.workspace)
+    serving, standings = endpoints(arguments.workspace), region_standings(arguments.workspace)
     if arguments.json:
-        print_json({**told, "endpoints": [each.to_json() for each in serving]})
+        running = {name: each.to_json() for name, each in standings.items()}
+        print_json({**told, "endpoints": [each.to_json() for each in serving], "running": running})
         return
     for name, region in told["regions"].items():
         print_line(f"region {name}: {'connected' if region['connected'] else 'away'}")
+    for name, each_region in sorted(standings.items()):
+        for sentence in each_region.sentences():
+            print_line(f"versions {name}: {sentence}")
     for each in serving:
         print_line(each.line())
     for job in told["jobs"][-20:]:
