@@ -87,6 +87,10 @@ class ControlProcesses:
         """Where a process's output lies."""
         return self.home / f"{name}.log"
 
+    def last_words(self) -> str:
+        """What every process wrote last."""
+        return " ".join(f"{path.name}: {path.read_text()[-800:]}" for path in sorted(self.home.glob("*.log")))
+
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
         """Ends a process, by its number; its code."""
         process = self.running.pop(name)
@@ -112,13 +116,13 @@ class ControlProcesses:
                 states.append(state)
             return bool(states)
 
-        until(heard, f"{name} to be heard; {self.log(HUB).read_text()[-800:]} {self.log(name).read_text()[-800:]}")
+        until(heard, lambda: f"{name} to be heard; {self.last_words()}")
         return states[-1]
 
 
-def until(holds: Callable[[], object], what: str) -> None:
+def until(holds: Callable[[], object], what: str | Callable[[], str]) -> None:
     """Waits until something holds. Fails with what was waited for."""
     end = time.monotonic() + SECONDS
     while not holds():
-        assert time.monotonic() < end, f"waited {SECONDS:.0f} s for {what}"
+        assert time.monotonic() < end, f"waited {SECONDS:.0f} s for {what if isinstance(what, str) else what()}"
         time.sleep(0.02)
