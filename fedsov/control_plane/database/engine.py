@@ -25,6 +25,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, select, update
 from sqlalchemy.exc import OperationalError
 
+from fedsov.control_plane.database.migrations import upgrade
 from fedsov.errors import WorkspaceUnusable
 
 METADATA = MetaData()
@@ -61,10 +62,7 @@ class Database:
             event.listen(engine, "begin", _begin_sqlite)
         database = Database(engine)
         try:
-            METADATA.create_all(engine)
-            with engine.begin() as connection:
-                if connection.scalar(select(CHANGES.c.counter)) is None:
-                    connection.execute(CHANGES.insert().values(id=1, counter=0))
+            upgrade(engine)
         except OperationalError as problem:
             raise WorkspaceUnusable(
                 f"the control plane's database {engine.url!r} cannot be opened: {problem.orig}; "
