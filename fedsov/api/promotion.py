@@ -12,49 +12,46 @@ both ledgers note the approval, and the region's approved list has it, signed by
 champion also gets MLflow's alias `champion` in its registry. It takes the place of the version before; that one's files
 stay, and promoting it again is the way back.
 
-This is for a workspace that holds the hub and its regions.
+This is for a workspace that holds the hub and its regions: it is a rollout that is proposed, approved by the hub and by
+each region and started everywhere at once (`fedsov.api.control.rollouts`), and can be taken back like any other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.control import region_approval
+from fedsov.api.control.acting import hand_over
+from fedsov.api.control.control_hub import hub_rollouts
+from fedsov.api.control.receivers import known_regions
+from fedsov.api.control.region_half import Approver, Half
+from fedsov.api.control.rollouts import RolloutProposal, approve_open, enroll, enter, verdict_of, verified
 from fedsov.api.inference.approval import approvals, verdicts
-from fedsov.api.inference.approval.model_crossings import Receiver, Sender
 from fedsov.api.inference.approval.registered import HUB, Registered, registered
-from fedsov.api.inference.approval.served_files import (
-    REFERENCE,
-    ReferenceRequest,
-    reference_of,
-    served_files,
-    write_files,
-)
 from fedsov.api.inference.approval.verdicts import VersionVerdict
-from fedsov.api.ledger_audit import verify_all
 from fedsov.api.region_settings import UNSAID, user
+from fedsov.control_plane.rollouts.acts import HubRollouts
+from fedsov.control_plane.rollouts.proposal import Act
+from fedsov.control_plane.rollouts.states import REFUSED
 from fedsov.errors import (
     ConfigurationError,
     CrossingRefused,
     FedsovError,
-    InputError,
     LedgerBroken,
     WorkspaceUnusable,
     unknown,
 )
-from fedsov.inference.approved import CHAMPION, ApprovedList, ApprovedVersion
-from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.model.packaging.signature import WEIGHTS
-from fedsov.region.admission import Place, open_region
+from fedsov.inference.approved import CHAMPION, ApprovedVersion
+from fedsov.ledger.ledger import entry_time
+from fedsov.region.admission import open_region
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import FILE
 from fedsov.runtimes.registry_connection import open_registry
-from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.locks import hold_workspace
-from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 
@@ -122,10 +119,10 @@ def promote(root: Path, approval: VersionApproval, say: Callable[[str], None] = 
     missing, and for a model that is not whole; CrossingRefused where no region may serve it; LedgerBroken where a
     ledger of the workspace does not verify, or cannot be written.
     """
-    workspace = _verified(root)
+    workspace = verified(root)
     with hold_workspace(workspace), open_registry() as registry:
         model = registered(workspace, approval.model, approval.version)
-        verdict = _verdict(workspace, model)
+        verdict = verdict_of(model)
         verdicts.check_reason(approval.model, approval.version, verdict, approval.why)
         say(f"{approval.model} {approval.version}: its files are checked, and each region's crossing is decided")
         promotion = _approved(workspace, model, replace(approval, by=approval.by or user()), verdict)
@@ -139,7 +136,7 @@ def withdraw(root: Path, approval: VersionApproval) -> list[str]:
 
     Raises ConfigurationError where no such list has it; ApprovalRefused, LedgerBroken.
     """
-    names = _withdrawn(_verified(root), approval, lambda own, version: True)
+    names = _withdrawn(verified(root), approval, lambda own, version: True)
     if not names:
         raise ConfigurationError(f"{approval.model} {approval.version} is approved in no region of {root}")
     return names
@@ -152,7 +149,7 @@ def withdraw_failed(root: Path, approval: VersionApproval, verdict: VersionVerdi
     """
     if verdict.word != "fail":
         return []
-    workspace, called = _verified(root), f"{approval.model} {approval.version}"
+    workspace, called = verified(root), f"{approval.model} {approval.version}"
     if not is_there(ledger_of(workspace.hub)):
         way = f"where the hub is: `fedsov promote {called} --withdraw`"
         return [f"{called} {verdict.in_words}; regions elsewhere go on serving it until it is withdrawn {way}"]
@@ -175,7 +172,9 @@ def _withdrawn(
 ) -> list[str]:
     """Takes a version off the lists of regions for which it is meant; their names."""
     names, approval = [], replace(approval, by=approval.by or user())
-    with hold_workspace(workspace), _hub_ledger(workspace) as hub:
+    _check_both(workspace)
+    with hold_workspace(workspace), hub_rollouts(workspace.root) as rollouts:
+        enroll(rollouts, known_regions(workspace.root, rollouts.ledger))
         for name in _regions(workspace, approval.regions):
             with open_region(workspace.region(name), name) as (place, own):
                 listed = approvals.in_force(place, own)
@@ -184,7 +183,8 @@ def _withdrawn(
                 ]
                 if any(is_meant(own, each) for each in own_versions):
                     less = listed.without(approval.model, approval.version, at=entry_time())
-                    approvals.put(place, own, hub, less, _about("withdrawn", approval))
+                    content = approvals.put(place, own, rollouts.ledger, less, _about("withdrawn", approval))
+                    rollouts.publish_signed(name, content, place.ledger.sign)
                     names.append(name)
     return names
 
@@ -194,72 +194,40 @@ def _place(own: RegionSettings) -> str:
     return "" if own.parties.region is None else own.parties.region.location
 
 
-def _verified(root: Path) -> Workspace:
-    """The workspace, every ledger of which verifies. Raises LedgerBroken, ConfigurationError."""
-    workspace = Workspace(root.resolve())
-    workspace.require()
-    for finding in verify_all(root):
-        if finding.fault:
-            raise LedgerBroken(finding.sentence())
-    return workspace
-
-
-def _verdict(workspace: Workspace, model: Registered) -> VersionVerdict:
-    """What the model's tests came to, by the ledger of whoever holds it."""
-    path = ledger_of(model.folder)
-    if not is_there(path):
-        raise LedgerBroken(f"no ledger at {path}, beside the registry of {model.owner}; restore your copy")
-    with closing(Ledger.read(path)) as ledger:
-        verdict = verdicts.verdict_of(ledger, model.saved.name, model.version, model.digest)
-    verdicts.check_tags(model.saved.name, model.version, model.tags, verdict)
-    return verdict
-
-
 def _approved(workspace: Workspace, model: Registered, approval: VersionApproval, verdict: VersionVerdict) -> Promotion:
-    """The approval carried out, region by region."""
+    """The approval carried out: a rollout that is proposed, approved by both and started everywhere at once."""
     is_champion = approval.mode == CHAMPION
     names = _regions(workspace, approval.regions or (() if model.owner == HUB else (model.owner,)))
     if not is_there(ledger_of(workspace.hub)) or not names:
         return Promotion(model.owner, is_champion, verdict, remarks=(_alone(workspace),))
-    done = _Outcome()
-    with _hub_ledger(workspace) as hub:
-        files = served_files(model.saved, model.parameters, model.weights)
-        for name in names:
-            with done.refusals_of(name), open_region(workspace.region(name), name) as (place, own):
-                _approve_in(place, own, Sender(workspace, hub), _Choice(model, approval, verdict, files), done)
-    if not done.approved:
-        why = "; ".join(f"{name}: {sentence}" for name, sentence in done.refused.items())
-        raise CrossingRefused(f"no region may serve {model.called}: {why}")
+    with hub_rollouts(workspace.root) as rollouts:
+        done = _rolled_out(rollouts, workspace, model, verdict, replace(approval, regions=tuple(names)))
     return Promotion(model.owner, is_champion, verdict, done.approved, done.refused, done.replaced, tuple(done.remarks))
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What is approved: the version, by whom and why, its verdict and its files."""
-
-    model: Registered
-    approval: VersionApproval
-    verdict: VersionVerdict
-    files: Mapping[str, bytes]
-
-    def version(self, files: Mapping[str, bytes]) -> ApprovedVersion:
-        """What stands on a region's list."""
-        approval, saved = self.approval, self.model.saved
-        return ApprovedVersion(
-            saved.name,
-            self.model.version,
-            digest=self.model.digest,
-            mode=approval.mode,
-            share=approval.share,
-            label=saved.label,
-            verdict=self.verdict.word,
-            report=self.verdict.report,
-            registry=self.model.owner,
-            files={name: sha256_hex(content) for name, content in files.items()},
-            by=approval.by,
-            why=approval.why or UNSAID,
-            at=entry_time(),
-        )
+def _rolled_out(
+    rollouts: HubRollouts, workspace: Workspace, model: Registered, verdict: VersionVerdict, approval: VersionApproval
+) -> _Outcome:
+    asked = RolloutProposal(
+        **{name: getattr(approval, name) for name in ("model", "version", "by", "why", "regions", "mode", "share")}
+    )
+    act = Act(by=approval.by, why=approval.why or UNSAID, at=entry_time())
+    done, number = _Outcome(), enter(rollouts, workspace, model, verdict, asked).rollout.number
+    status = approve_open(rollouts, workspace, number, act)
+    for name, step in status.rollout.steps.items():
+        if step.state == REFUSED:
+            done.refused[name] = step.why
+            continue
+        with done.refusals_of(name):
+            approver = Approver(act.by, act.why, approval.anew)
+            done.add(name, region_approval.approve_open(rollouts, workspace, number, name, approver))
+    if not done.approved:
+        why = "; ".join(f"{name}: {sentence}" for name, sentence in done.refused.items())
+        rollouts.rollback(number, by=act.by, why=f"no region signed: {why}")
+        raise CrossingRefused(f"no region may serve {model.called}: {why}")
+    rollouts.start(number, by=act.by, why=act.why, at_once=True)
+    hand_over(rollouts, workspace, tuple(done.approved))
+    return done
 
 
 @dataclass(slots=True)
@@ -270,6 +238,13 @@ class _Outcome:
     refused: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+
+    def add(self, region: str, half: Half) -> None:
+        """What a region signed."""
+        self.approved[region] = half.version
+        self.remarks += half.remarks
+        if half.before is not None and half.version.mode == CHAMPION and half.before.version != half.version.version:
+            self.replaced[region] = half.before.version
 
     @contextmanager
     def refusals_of(self, region: str) -> Iterator[None]:
@@ -282,39 +257,9 @@ class _Outcome:
             self.refused[region] = str(error)
 
 
-def _approve_in(place: Place, own: RegionSettings, sender: Sender, choice: _Choice, done: _Outcome) -> None:
-    """Decides, fetches, writes the files, and puts the version on a region's list."""
-    model, approval, name = choice.model, choice.approval, own.region
-    verdicts.check_region(name, _place(own), model.saved.label, choice.verdict, is_own=model.owner == name)
-    approvals.check_hub(own, sender.hub)
-    listed = _anew(place, own) if approval.anew else approvals.in_force(place, own)
-    files = {**choice.files, WEIGHTS: sender.send(model, Receiver.of(own))}
-    folder = ServingFolder(place.folder).model(model.saved.name, model.version)
-    try:
-        files[REFERENCE] = reference_of(place, own, model.saved, files, ReferenceRequest(model.dataset, approval.by))
-    except InputError as error:
-        (folder / REFERENCE).unlink(missing_ok=True)
-        done.remarks.append(f"{name}: drift is not measured: {error}")
-    version = choice.version(files)
-    before, more = listed.of(version.model).champion, listed.with_version(version, at=version.at)
-    write_files(folder, files)
-    approvals.put(place, own, sender.hub, more, _about("approved", approval, version))
-    done.approved[name] = version
-    if more.of(version.model).champion is None:
-        done.remarks.append(f"{name}: {version.model} has no champion, so nobody answers what its canaries leave")
-    if before is not None and approval.mode == CHAMPION and before.version != version.version:
-        done.replaced[name] = before.version
-
-
-def _anew(place: Place, own: RegionSettings) -> ApprovedList:
-    """An empty list that follows the one that the region's ledger noted last."""
-    return ApprovedList(own.region, approvals.counter_of(place.ledger))
-
-
-def _about(act: str, approval: VersionApproval, version: ApprovedVersion | None = None) -> dict[str, Any]:
+def _about(act: str, approval: VersionApproval) -> dict[str, Any]:
     """What both ledgers note of a change of a list."""
-    about = {"act": act, "model": approval.model, "version": approval.version, "by": approval.by, "why": approval.why}
-    return about if version is None else {**about, **version.to_json()}
+    return {"act": act, "model": approval.model, "version": approval.version, "by": approval.by, "why": approval.why}
 
 
 def _regions(workspace: Workspace, named: Sequence[str]) -> list[str]:
@@ -326,14 +271,10 @@ def _regions(workspace: Workspace, named: Sequence[str]) -> list[str]:
     return list(named) or known
 
 
-@contextmanager
-def _hub_ledger(workspace: Workspace) -> Iterator[Ledger]:
-    """The hub's ledger, open for writing. Raises ConfigurationError where it is not in this workspace."""
-    path = ledger_of(workspace.hub)
-    if not is_there(path):
+def _check_both(workspace: Workspace) -> None:
+    """Raises ConfigurationError where the hub is not in this workspace."""
+    if not is_there(ledger_of(workspace.hub)):
         raise ConfigurationError(_alone(workspace))
-    with closing(Ledger.existing(path)) as ledger:
-        yield ledger
 
 
 def _alone(workspace: Workspace) -> str:

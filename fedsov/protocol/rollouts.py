@@ -91,6 +91,11 @@ class Candidate:
             raise ConfigurationError(f"a candidate that this version of fedsov does not know: {error}") from None
 
 
+def candidate_message(document: bytes) -> bytes:
+    """What the hub's ledger key signs of a candidate's JSON."""
+    return b"fedsov rollout candidate 1\n" + document
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedLists:
     """A region's approval: `current` as hub and region signed it (b"" of none), `forward` and `back` with its half.

@@ -62,4 +62,6 @@ def test_what_cannot_be_is_said_with_the_way_out(place: str, words: str, line: s
 
 
 def test_a_folder_without_a_hub_says_where_rollouts_are(tmp_path: Path) -> None:
-    assert "holds no hub, and rollouts are the hub's" in call("rollout", "status", f"workspace={tmp_path}").line
+    assert (
+        "is no hub's home; go there, or name the workspace" in call("rollout", "status", f"workspace={tmp_path}").line
+    )

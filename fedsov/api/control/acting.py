@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.control.hub_control import hub_rollouts
+from fedsov.api.control.control_hub import hub_rollouts
 from fedsov.api.control.region_half import put_list
 from fedsov.api.region_settings import UNSAID, user
 from fedsov.control_plane.regions.directory import directory
@@ -72,9 +72,8 @@ def hand_over(rollouts: HubRollouts, workspace: Workspace, names: Sequence[str])
         published = rollouts.published(name)
         if published is None or not (workspace.region(name) / FILE).exists():
             continue
-        content, wanted = published
         with open_region(workspace.region(name), name) as (place, own):
-            put_list(place, own, content, {"act": "taken", "rollout": wanted.rollout, "direction": wanted.direction})
+            put_list(place, own, published[0])
 
 
 def overview(root: Path, number: int | None = None, *, every: bool = False) -> RolloutsShown:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+from fedsov.api.control import rollout_answers
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.runtimes.deployment.control.answers import ControlAnswers
 from fedsov.runtimes.deployment.hub.access import Caller
@@ -19,4 +21,9 @@ def control_answers(hub: ControlHub) -> ControlAnswers:
             raise FileNotFoundError(f"the hub has no {path[:200]} for {who.name}")
         return content
 
-    return ControlAnswers(fetch=fetch)
+    return ControlAnswers(
+        fetch=fetch,
+        candidate=partial(rollout_answers.candidate, hub),
+        sign_lists=partial(rollout_answers.sign_lists, hub),
+        sign_roles=partial(rollout_answers.sign_roles, hub),
+    )

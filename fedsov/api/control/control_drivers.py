@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fedsov.api.control.control_hub import ControlHub
+from fedsov.api.control.rollout_answers import take_reports
 from fedsov.control_plane.repository.renewal import renew
 from fedsov.runtimes.deployment.control.drivers import Driver
 
-HOUR = 3600.0
+HOUR, SOON = 3600.0, 2.0
 
 
 def control_drivers(hub: ControlHub) -> Sequence[Driver]:
     """The drivers of a hub."""
-    return (Driver("renewal of what regions fetch", lambda: renew(hub.repository), HOUR),)
+    return (
+        Driver("renewal of what regions fetch", lambda: renew(hub.repository), HOUR),
+        Driver("rollouts by what regions report", lambda: take_reports(hub), SOON, at_changes=True),
+    )

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fedsov.api.control.hub_control import hub_rollouts
+from fedsov.api.control.control_hub import hub_rollouts
 from fedsov.api.control.region_half import Approver, Half, half_of, sign_roles
 from fedsov.api.control.rollouts import files_of
 from fedsov.api.inference.approval import approvals
-from fedsov.api.inference.approval.model_crossings import Receiver
 from fedsov.api.region_settings import UNSAID, user
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.status import RolloutStatus
@@ -46,7 +45,7 @@ def approve_open(rollouts: HubRollouts, workspace: Workspace, number: int, regio
     candidate = rollouts.candidate(number, region)
     with open_region(workspace.region(region), region) as (place, own):
         approvals.check_hub(own, rollouts.ledger)
-        files = files_of(workspace, rollouts.ledger, candidate, Receiver.of(own))
+        files = files_of(workspace, candidate)
         half = half_of(place, own, candidate, files, approver)
         roles = rollouts.take_lists(half.lists)
         rollouts.take_signatures(sign_roles(place, own, half.lists, roles))

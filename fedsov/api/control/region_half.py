@@ -2,7 +2,7 @@
 
     half = half_of(place, own, candidate, files, approver)      # its lists go to the hub: it answers `RolesToSign`
     signatures = sign_roles(place, own, half.lists, roles)
-    put_list(place, own, content, about)                        # once the hub has published it
+    put_list(place, own, content)                               # once the hub has published it
 
 The region computes for itself what it signs: the list that it serves now with the version, and the way back to that
 list. Its ledger notes the approval with the digests of both before anything leaves, and each list that it takes.
@@ -19,7 +19,7 @@ from fedsov.api.inference.approval.served_files import REFERENCE, ReferenceReque
 from fedsov.api.inference.approval.verdicts import VersionVerdict
 from fedsov.errors import ApprovalRefused, ConfigurationError, InputError
 from fedsov.inference.approved import NOTE, ApprovedList, ApprovedVersion, Signatory, half_signed, read_approved
-from fedsov.ledger.ledger import entry_time
+from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.ledger.signed_files import noted_content, put_noted
 from fedsov.model.packaging.saved import SavedModel
 from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, WEIGHTS
@@ -126,7 +126,7 @@ def sign_roles(place: Place, own: RegionSettings, lists: SignedLists, roles: Rol
     return RoleSignatures(rollout=lists.rollout, region=own.region, forward=signatures[FORWARD], back=signatures[BACK])
 
 
-def put_list(place: Place, own: RegionSettings, content: bytes, about: Mapping[str, Any]) -> ApprovedList:
+def put_list(place: Place, own: RegionSettings, content: bytes) -> ApprovedList:
     """Takes a list that both signed and that is newer than any that the region's ledger noted; the list.
 
     One that is in force already is left as it is. Raises ApprovalRefused for an older one, and one of another region;
@@ -145,9 +145,22 @@ def put_list(place: Place, own: RegionSettings, content: bytes, about: Mapping[s
                 f"list {listed.counter} of {own.region} is not newer than list {counter}, which its ledger noted: the "
                 "hub was put back from an older copy, or an older list was brought; it goes on serving what it serves"
             )
-        note = {"region": own.region, "counter": listed.counter, "sha256": digest, **about}
+        note = {"region": own.region, "counter": listed.counter, "sha256": digest}
+        note |= _about(place.ledger, listed.counter)
         put_noted(folder.approved, content, place.ledger, {NOTE: note})
     return listed
+
+
+def _about(ledger: Ledger, counter: int) -> dict[str, Any]:
+    """What a ledger notes of a list that is taken: what this region approved it for."""
+    for entry in reversed(ledger.notes(ROLLOUT)):
+        approved = entry.body["note"][ROLLOUT]
+        if counter in (approved["forward"], approved["back"]):
+            act = "approved" if counter == approved["forward"] else "rolled back"
+            return {"act": act, "rollout": approved["number"]} | {
+                name: approved[name] for name in ("model", "version", "by", "why")
+            }
+    return {"act": "taken"}
 
 
 def _finish(folder: ServingFolder, content: bytes) -> None:

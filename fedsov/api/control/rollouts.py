@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedsov.api.control.hub_control import hub_rollouts
+from fedsov.api.control.control_hub import hub_rollouts
 from fedsov.api.control.provenance_facts import provenance_of
 from fedsov.api.control.receivers import KnownRegion, known_regions
 from fedsov.api.inference.approval import verdicts
@@ -35,7 +35,6 @@ from fedsov.control_plane.rollouts.status import RolloutStatus
 from fedsov.errors import ConfigurationError, CrossingRefused, LedgerBroken, unknown
 from fedsov.inference.approved import CHAMPION, check_mode
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.model.packaging.signature import WEIGHTS
 from fedsov.protocol.rollouts import Candidate
 from fedsov.registry.lookup import metrics_of
 from fedsov.storage.atomic_files import sha256_hex, write_file
@@ -101,7 +100,7 @@ def enter(
         raise CrossingRefused(f"no region may serve {model.called}: {why}")
     if steps[canary].state == REFUSED:
         raise ConfigurationError(f"{canary} cannot be the canary: {steps[canary].why}")
-    _enroll(rollouts, {name: every[name] for name in names})
+    enroll(rollouts, {name: every[name] for name in names})
     rollout = Rollout(0, model.saved.name, model.version, canary=canary, steps=steps)
     return rollouts.propose(rollout, _proposal(workspace, model, verdict, asked, _put_files(workspace, model)))
 
@@ -146,20 +145,18 @@ def approve_open(rollouts: HubRollouts, workspace: Workspace, number: int, act: 
     return rollouts.approve(number, act, refused=refused, files=files)
 
 
-def files_of(workspace: Workspace, hub: Ledger, candidate: Candidate, receiver: Receiver) -> dict[str, bytes]:
-    """A candidate's files, for a region whose workspace holds the hub too.
+def files_of(workspace: Workspace, candidate: Candidate) -> dict[str, bytes]:
+    """A candidate's files, for a region whose workspace holds the hub too: its crossing was permitted and recorded when
+    the hub approved it.
 
-    The hub's model was handed out when the hub approved it. A region's model leaves that region now, by its own gate.
-
-    Raises Refused; ConfigurationError where the registry has another model than was proposed.
+    Raises ConfigurationError where the registry has another model than was proposed.
     """
     if candidate.files:
         return {name: artifact(workspace.root, digest) for name, digest in candidate.files.items()}
     model = registered(workspace, candidate.model, candidate.version)
     if model.digest != candidate.digest:
         raise ConfigurationError(f"the registry has another {model.called} than was proposed; propose it again")
-    files = served_files(model.saved, model.parameters, model.weights)
-    return {**files, WEIGHTS: Sender(workspace, hub).send(model, receiver)}
+    return served_files(model.saved, model.parameters, model.weights)
 
 
 def artifact(root: Path, digest: str) -> bytes:
@@ -224,10 +221,8 @@ def _crossed(sender: Sender, model: Registered, known: KnownRegion | None, name:
         return f"{name} is no member of this hub any more"
     try:
         _check_verdict(known.receiver, model, verdict)
-        if model.owner == HUB:
-            sender.send(model, known.receiver)
-            return ""
-        return sender.refusal(model, known.receiver)
+        sender.send(model, known.receiver)
+        return ""
     except (ConfigurationError, CrossingRefused) as error:
         return str(error)
 
@@ -280,7 +275,7 @@ def _evaluation(workspace: Workspace, model: Registered) -> dict[str, float]:
     return {name: value for name, value in noted.items() if name.startswith(prefix)}
 
 
-def _enroll(rollouts: HubRollouts, regions: Mapping[str, KnownRegion]) -> None:
+def enroll(rollouts: HubRollouts, regions: Mapping[str, KnownRegion]) -> None:
     """Gives each region its role in the repository, where it has none yet."""
     enrolled = rollouts.repository.enrolled()
     missing = {

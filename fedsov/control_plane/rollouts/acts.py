@@ -131,7 +131,7 @@ class HubRollouts:
         with self.database.changing() as connection:
             states.check_signable(tables.get(connection, lists.rollout)[0], lists.region)
             forward_role, back_role = (
-                self.repository.draft(connection, lists.region, content)
+                self.repository.draft(connection, lists.region, content, after=lists.role_version)
                 for content in (whole.forward_text, whole.back_text)
             )
             both = (
@@ -223,6 +223,15 @@ class HubRollouts:
             self.repository.publish(connection, lists=[signed])
             announce(connection, APPROVED, region)
             wanted.put(connection, Wanted.of(listed, rollout=0, direction=FORWARD, at=entry_time()))
+            why = f"its list was changed since, to list {listed.counter}"
+            for other, _ in tables.every(connection):
+                if region in other.steps and (left := states.overtaken(other, region, why)) != other:
+                    tables.put(connection, left)
+
+    def is_any_open(self) -> bool:
+        """Whether any rollout may still go on."""
+        with self.database.reading() as connection:
+            return tables.is_any(connection, states.OPEN)
 
     def status(self, number: int) -> RolloutStatus:
         """A rollout, and what is known of it. Raises ConfigurationError where there is none of this number."""
@@ -271,7 +280,8 @@ class HubRollouts:
     ) -> None:
         stored = tables.lists_of(connection, rollout.number, region)[direction]
         listed = read_approved(stored.content, self.ledger.key, self._region_key(region))
-        about = {"act": "published", "rollout": rollout.number, "direction": direction}
+        act = "approved" if direction == FORWARD else "rolled back"
+        about = {"act": act, "rollout": rollout.number}
         about |= {"model": rollout.model, "version": rollout.version, "by": by, "why": why}
         note = {"region": region, "counter": stored.counter, "sha256": sha256_hex(stored.content), **about}
         self.ledger.note({NOTE: note})

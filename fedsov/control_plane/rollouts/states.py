@@ -146,6 +146,14 @@ def superseded(rollout: Rollout, region: str, by: Rollout) -> Rollout:
     return left
 
 
+def overtaken(rollout: Rollout, region: str, why: str) -> Rollout:
+    """A region's list was changed outside of any rollout: what it signed for this one follows its list no more."""
+    step = rollout.steps[region].state
+    if step in SERVING:
+        return _with(rollout, (region,), SUPERSEDED, why)
+    return _with(rollout, (region,), UNSIGNED, why) if step == SIGNED and rollout.state in OPEN else rollout
+
+
 def started(rollout: Rollout) -> Change:
     """A person starts it, has the next wave begin before the last has passed, or has a frozen one go on.
 
@@ -166,12 +174,17 @@ def started(rollout: Rollout) -> Change:
 
 
 def started_everywhere(rollout: Rollout) -> Change:
-    """Every region that has signed is published at once, without a canary. Raises as `started`."""
+    """Every region that has signed is published at once, without canary, waves or automatic stop, and that ends it.
+
+    Raises as `started`.
+    """
     _check(rollout, "started", APPROVED, RUNNING, FROZEN)
     names = rollout.at(SIGNED)
     if not names:
         raise ConfigurationError(f"nothing is left to start of {rollout.called}")
-    return Change(replace(_with(rollout, names, PUBLISHED), state=RUNNING, why=""), publish=names)
+    return Change(
+        replace(_with(rollout, names, PUBLISHED), state=DONE, why="started everywhere at once"), publish=names
+    )
 
 
 def reported(rollout: Rollout, region: str, word: str) -> Change:

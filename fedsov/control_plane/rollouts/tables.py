@@ -130,6 +130,11 @@ def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple
     return [(_rollout(connection, row), Proposal.from_json(row.proposal)) for row in connection.execute(query).all()]
 
 
+def is_any(connection: Connection, chosen: tuple[str, ...]) -> bool:
+    """Whether any rollout is in one of these states."""
+    return connection.scalar(select(ROLLOUTS.c.number).where(ROLLOUTS.c.state.in_(chosen)).limit(1)) is not None
+
+
 def open_rollouts(connection: Connection) -> list[Rollout]:
     """Those that may still go on."""
     return [rollout for rollout, _ in every(connection, states=OPEN)]

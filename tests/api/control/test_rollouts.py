@@ -9,7 +9,7 @@ import pytest
 
 from fedsov import registry
 from fedsov.api.control import acting, region_approval
-from fedsov.api.control.hub_control import hub_rollouts
+from fedsov.api.control.control_hub import hub_rollouts
 from fedsov.api.control.rollouts import RolloutProposal, approve, propose
 from fedsov.api.inference.approval import approvals
 from fedsov.control_plane.rollouts.status import RolloutStatus
@@ -175,7 +175,7 @@ def test_an_older_list_that_is_published_again_is_refused_by_the_region(workspac
         open_region(workspace.region("DE"), "DE") as (place, own),
         pytest.raises(ApprovalRefused, match=r"list 1 of DE is not newer than list 2.*goes on serving"),
     ):
-        put_list(place, own, forward[0], {"act": "taken"})
+        put_list(place, own, forward[0])
 
 
 def test_nothing_is_proposed_that_no_region_may_serve_and_a_reason_is_asked_for(workspace: Workspace) -> None:

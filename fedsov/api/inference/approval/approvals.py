@@ -21,7 +21,7 @@ from fedsov.region.admission import Place
 from fedsov.region.settings import RegionSettings
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import LARGEST, TooLarge
-from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.locks import hold_file
 from fedsov.storage.serving_folder import ServingFolder
 
 
@@ -78,8 +78,8 @@ def in_force(place: Place, own: RegionSettings) -> ApprovedList:
     return read_approved(content, hub_key(own), place.ledger.key)
 
 
-def put(place: Place, own: RegionSettings, hub: Ledger, listed: ApprovedList, about: Mapping[str, Any]) -> None:
-    """Signs a list with both keys, notes it in both ledgers and puts it in its place.
+def put(place: Place, own: RegionSettings, hub: Ledger, listed: ApprovedList, about: Mapping[str, Any]) -> bytes:
+    """Signs a list with both keys, notes it in both ledgers and puts it in its place; its text.
 
     Args:
         hub: the hub's ledger, open for writing.
@@ -91,9 +91,11 @@ def put(place: Place, own: RegionSettings, hub: Ledger, listed: ApprovedList, ab
     region = Signatory(place.ledger.key, place.ledger.sign)
     content = written(listed, hub=Signatory(hub.key, hub.sign), region=region)
     note = {"region": own.region, "counter": listed.counter, "sha256": sha256_hex(content), **about}
-    make_private_folder(ServingFolder(place.folder).root)
-    hub.note({NOTE: note})
-    put_noted(ServingFolder(place.folder).approved, content, place.ledger, {NOTE: note})
+    folder = ServingFolder(place.folder)
+    with hold_file(folder.approved_lock):
+        hub.note({NOTE: note})
+        put_noted(folder.approved, content, place.ledger, {NOTE: note})
+    return content
 
 
 def check_hub(own: RegionSettings, hub: Ledger) -> None:
