@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, comma_list, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, comma_list, positive, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, counted
 
 app = group_app(
-    "People of the hub's pages: add, list, change, reset, remove; openid.",
+    "People of the hub's pages: add, list, change, reset, remove, token; openid.",
     examples=(
         "fedsov account add anna --role approver,operator --workspace deployment/hub",
         "fedsov account list --workspace deployment/hub",
@@ -197,6 +197,31 @@ def remove(arguments: RemoveArguments) -> None:
     with hub_accounts(arguments.workspace) as accounts:
         gone = accounts.remove(arguments.name, by=_by(arguments.by), why=arguments.why)
     _print(arguments, gone.to_json(), f"{gone.name} is removed, and signed out everywhere")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenArguments(Arguments):
+    """For whose programs, and how long."""
+
+    name: Name
+    days: Annotated[int, typer.Option("--days", metavar="N", help="Days that it is good for.", parser=positive)] = 1
+    by: By = ""
+    why: Why = ""
+
+
+@command(app, examples=("fedsov account token anna --days 30 --workspace deployment/hub",))
+def token(arguments: TokenArguments) -> None:
+    """Makes a token by which a program calls the hub's REST interface (/api/v1) as this person, and prints it once.
+
+    The program sends it as `Authorization: Bearer TOKEN`. It ends after its days, and with any change of the account.
+    """
+    from fedsov.api.control.accounts import hub_accounts
+
+    with hub_accounts(arguments.workspace) as accounts:
+        issued = accounts.token(
+            arguments.name, days=arguments.days, by=_by(arguments.by), why=arguments.why, now=time.time()
+        )
+    _print(arguments, {"name": arguments.name, "days": arguments.days, "token": issued}, issued)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ COMMANDS: Mapping[str, str] = {
     "promote": "Approve a registered model version for regions to serve.",
     "rollout": "A version comes to its regions step by step: propose, approve, start, status, rollback, freeze.",
     "report": "Write the record of processing and cross-border transfers.",
-    "account": "People of the hub's pages: add, list, change, reset, remove; openid.",
+    "account": "People of the hub's pages: add, list, change, reset, remove, token; openid.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",
     "token": "A token of a trial, for a request to an endpoint.",
     "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show; files.",

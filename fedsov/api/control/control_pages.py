@@ -2,12 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from fedsov.api.control.accounts import PROVIDER, read_provider
 from fedsov.api.control.control_hub import ControlHub
-from fedsov.storage.party_file import HubAddress
+from fedsov.api.control.page_acts import PageActs
+from fedsov.control_plane.pages.acting import NOTE as PERSON_ACT
+from fedsov.control_plane.pages.application import application
+from fedsov.control_plane.pages.site import Site
+from fedsov.control_plane.people.accounts import NOTE as ACCOUNT
+from fedsov.control_plane.people.openid import LOOPBACK
+from fedsov.control_plane.rollouts.acts import HubRollouts
+from fedsov.ledger.ledger import Ledger
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import HubAddress, read_party
+
+HTTPS = 443
+NOTES = (PERSON_ACT, ACCOUNT, PROVIDER)
+"""What the hub's ledger notes of people."""
 
 
 def control_pages(hub: ControlHub, address: HubAddress) -> Any:
-    """The ASGI application of a hub, which people reach at this address; None for no pages."""
-    return None
+    """The ASGI application of a hub, which people reach at this address, or at the one that its party.yaml says."""
+    rollouts = HubRollouts(hub.database, hub.ledger, hub.repository, _region_key(hub))
+    site = Site(
+        hub.database,
+        origins_of(address, _public_address(hub.home) or address),
+        hub.ledger.note,
+        noted=lambda: people_notes(hub.ledger),
+        acts=PageActs(hub.home, rollouts).acts,
+        provider=read_provider(hub.home),
+        name=hub.name,
+    )
+    return application(site)
+
+
+def origins_of(*addresses: HubAddress) -> frozenset[str]:
+    """How browsers name addresses; one of this machine by each of its names."""
+    origins = set[str]()
+    for address in addresses:
+        for host in LOOPBACK - {"::1"} if address.host in LOOPBACK else {address.host}:
+            name = f"[{host}]" if ":" in host else host
+            origins.add(f"https://{name}" if address.port == HTTPS else f"https://{name}:{address.port}")
+    return frozenset(origins)
+
+
+def people_notes(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """What a hub's ledger notes of people and their accounts, the oldest first."""
+    entries = sorted((entry.seq, name, entry) for name in NOTES for entry in ledger.notes(name))
+    for seq, name, entry in entries:
+        yield {"seq": seq, "at": entry.body["at"], "about": name, **entry.body["note"][name]}
+
+
+def _public_address(home: Path) -> HubAddress | None:
+    file = DeploymentFolder(home).party
+    return read_party(file).hub.pages if file.is_file() else None
+
+
+def _region_key(hub: ControlHub) -> Callable[[str], str]:
+    return lambda region: hub.repository.enrolled()[region]

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware import Middleware
 from starlette.staticfiles import StaticFiles
 
-from fedsov.control_plane.pages import openid_routes, signing_in
+from fedsov.control_plane.pages import api_routes, openid_routes, rollout_routes, signing_in
 from fedsov.control_plane.pages.problems import answer_errors
 from fedsov.control_plane.pages.rights import declared_right, guard
 from fedsov.control_plane.pages.shield import Rate, Shield
@@ -46,7 +46,7 @@ def application(site: Site, *, routers: Sequence[APIRouter] = (), rate: Rate | N
     app.state.site = site
     answer_errors(app)
     app.state.openid = None if site.provider is None else OpenIdCalls(site.provider)
-    for router in (signing_in.router, openid_routes.router, *routers):
+    for router in (signing_in.router, openid_routes.router, rollout_routes.router, api_routes.router, *routers):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from fedsov.control_plane.pages.acting import NotThere
 from fedsov.control_plane.pages.rights import ChoosePassword, Forbidden, SignInNeeded
 from fedsov.control_plane.pages.shield import HEADERS
 from fedsov.control_plane.pages.templates import render
@@ -34,6 +35,7 @@ from fedsov.errors import (
 STATUS: Mapping[type[FedsovError], int] = {
     SignInNeeded: 401,
     Forbidden: 403,
+    NotThere: 404,
     ChoosePassword: 403,
     LimitExceeded: 429,
     ConfigurationError: 422,
@@ -50,7 +52,7 @@ TITLES: Mapping[int, str] = {
     400: "That cannot be done",
     401: "Sign in",
     403: "That is not yours to do",
-    404: "There is no such page",
+    404: "There is no such thing here",
     405: "That cannot be asked here",
     409: "It was refused",
     413: "It is too large",

@@ -7,7 +7,8 @@
 The guard is a dependency of the whole application, so that nobody forgets it: an endpoint that declares no right is
 refused to everybody. It looks at the session's cookie, or at a token in `Authorization: Bearer`; at the right; and, for
 whatever changes something, at where the request comes from and at the CSRF token of its form (field `csrf`, or header
-`X-CSRF-Token`). A bearer token is sent by no browser on its own, so it needs no CSRF token.
+`X-CSRF-Token`). A bearer token is sent by no browser on its own, so it needs no CSRF token; it opens nothing as a
+cookie, nor a cookie's token anything as a bearer token.
 """
 
 from __future__ import annotations
@@ -80,12 +81,12 @@ async def guard(request: Request) -> None:
 
 def check_region(person: Person, right: Right, region: str) -> None:
     """Raises Forbidden where a person may not do something about a region; "" is the hub's own, for all regions."""
+    if not person.may(right):
+        raise Forbidden(refusal(person, right))
     if not region and not person.is_for_all:
-        raise Forbidden(f"your account is for {', '.join(sorted(person.regions))} alone; this is the hub's to decide")
+        raise Forbidden(f"your account is for {', '.join(sorted(person.regions))} alone; this is about every region")
     if not person.may(right, region=region):
-        raise Forbidden(
-            refusal(person, right) if not person.may(right) else f"your account is not for region {region}; {_MENDS}"
-        )
+        raise Forbidden(f"your account is not for region {region}; {_MENDS}")
 
 
 def refusal(person: Person, right: str | None) -> str:
@@ -127,7 +128,9 @@ async def _session(request: Request) -> tuple[Session | None, bool]:
         return None, is_bearer
     site = site_of(request)
     is_act = "text/event-stream" not in request.headers.get("accept", "")
-    return await run_in_threadpool(session_of, site.database, token, now=site.now(), is_act=is_act), is_bearer
+    session = await run_in_threadpool(session_of, site.database, token, now=site.now(), is_act=is_act)
+    is_of_its_kind = session is None or session.is_program == is_bearer
+    return (session if is_of_its_kind else None), is_bearer
 
 
 def _person(site: Site, session: Session) -> Person | None:

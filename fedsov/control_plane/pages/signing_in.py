@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from fedsov.control_plane.pages.acting import NOTE
 from fedsov.control_plane.pages.problems import local_path
 from fedsov.control_plane.pages.rights import (
     GUEST_COOKIE,
@@ -27,8 +28,6 @@ from fedsov.control_plane.people.passwords import LONGEST
 from fedsov.control_plane.people.sessions import Session, begin_session, end_session, new_token
 from fedsov.errors import ConfigurationError
 
-NOTE = "person_act"
-"""What the hub's ledger calls the note of something that a person did."""
 router = APIRouter()
 Word = Annotated[str, Form(max_length=LONGEST + 1)]
 

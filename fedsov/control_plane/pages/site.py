@@ -8,7 +8,7 @@ that says what mends it. The pages check the person's right before they call it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,6 +55,7 @@ class Site:
         origins: the addresses that people use, such as ``https://hub.example:8443``; a request for any other host, or
             sent by another site's page, is refused.
         note: notes an act in the hub's ledger; raises where it cannot be written, and then nothing is done.
+        noted: what that ledger notes of people and their accounts, the oldest first.
         provider: the OpenID provider, where the hub has one.
         name: the hub's, for the pages' title.
     """
@@ -62,6 +63,7 @@ class Site:
     database: Database
     origins: frozenset[str]
     note: Callable[[Mapping[str, Any]], object]
+    noted: Callable[[], Iterable[dict[str, Any]]] = tuple
     acts: Acts = field(default_factory=Acts)
     provider: OpenIdProvider | None = None
     name: str = "hub"

@@ -36,7 +36,7 @@ from fedsov.control_plane.database.engine import METADATA, Database
 from fedsov.control_plane.people.attempts import forget_failures
 from fedsov.control_plane.people.passwords import check_password, hashed, matches, temporary_password
 from fedsov.control_plane.people.roles import Person, Role
-from fedsov.control_plane.people.sessions import end_sessions
+from fedsov.control_plane.people.sessions import begin_program_session, end_sessions
 from fedsov.errors import ConfigurationError, unknown
 
 ACCOUNTS = Table(
@@ -56,6 +56,8 @@ NOTE = "account"
 """What the hub's ledger calls the note of a change of an account."""
 TEMPORARY_SECONDS = 72 * 3600
 """How long a password that the hub made opens the page that asks for another."""
+MOST_DAYS = 90
+"""How long a program's token is good for, at most."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
@@ -223,6 +225,19 @@ class Accounts:
             connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.name == name))
             self._note("removed", account, by=by, why=why)
         return account
+
+    def token(self, name: str, *, days: int, by: str, why: str = "", now: float) -> str:
+        """A token by which a program acts as this person, for so many days, or until the account is changed.
+
+        Raises ConfigurationError for an unknown name, and for more than `MOST_DAYS`.
+        """
+        account = self.get(name)
+        if not 0 < days <= MOST_DAYS:
+            raise ConfigurationError(f"a token is good for 1 to {MOST_DAYS} days, got {days}")
+        with self.database.changing(wakes=False) as connection:
+            token = begin_program_session(connection, name, now=now, ends=now + days * 86_400)
+            self._note("token made", account, by=by, why=why)
+        return token
 
     def _where(self, condition: ColumnElement[bool]) -> Account | None:
         with self.database.reading() as connection:

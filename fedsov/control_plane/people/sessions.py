@@ -5,7 +5,8 @@
     end_session(database, token)
 
 A session ends after an hour without a request, after twelve hours whatever happens, at sign-out, and when the account
-is changed. Signing in always begins a new one: a token that somebody planted before is never signed in.
+is changed. Signing in always begins a new one: a token that somebody planted before is never signed in. A program has a
+session too, by a token of `fedsov account token`, which ends at its day.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Float,
     String,
     Table,
+    and_,
     delete,
     insert,
     or_,
@@ -38,9 +40,11 @@ SESSIONS = Table(
     Column("name", String(64), nullable=False, index=True),
     Column("began", Float, nullable=False),
     Column("seen", Float, nullable=False),
+    Column("ends", Float, nullable=False),
+    Column("is_program", Boolean, nullable=False),
     Column("must_choose", Boolean, nullable=False),
 )
-"""One row a session. `must_choose`: it was begun with a temporary password, and opens the page for another alone."""
+"""One row a session. `ends`: whatever happens. `must_choose`: it was begun with a temporary password, and opens the page for another alone."""
 IDLE_SECONDS, LONGEST_SECONDS = 3600.0, 12 * 3600.0
 _TOUCH_SECONDS = 60.0
 """How seldom a request is noted: not each is a write."""
@@ -52,11 +56,13 @@ class Session:
 
     Attributes:
         must_choose: whether the person has to choose a password first.
+        is_program: whether its token is a program's, and no browser's cookie.
     """
 
     token: str
     name: str
     must_choose: bool = False
+    is_program: bool = False
 
     @property
     def csrf(self) -> str:
@@ -75,13 +81,20 @@ def new_token() -> str:
 
 
 def begin_session(database: Database, name: str, *, now: float, must_choose: bool = False, before: str = "") -> str:
-    """Begins a session and returns its token; the one `before` ends, and so do all that are over."""
+    """Begins a session of a browser and returns its token; the one `before` ends, and so do all that are over."""
     token = new_token()
     with database.changing(wakes=False) as connection:
         connection.execute(delete(SESSIONS).where(or_(SESSIONS.c.sha256 == _digest(before), _is_over(now))))
-        connection.execute(
-            insert(SESSIONS).values(sha256=_digest(token), name=name, began=now, seen=now, must_choose=must_choose)
-        )
+        row = {"ends": now + LONGEST_SECONDS, "is_program": False, "must_choose": must_choose}
+        connection.execute(insert(SESSIONS).values(sha256=_digest(token), name=name, began=now, seen=now, **row))
+    return token
+
+
+def begin_program_session(connection: Connection, name: str, *, now: float, ends: float) -> str:
+    """Begins a session of a program, in the caller's transaction, and returns its token."""
+    token = new_token()
+    row = {"ends": ends, "is_program": True, "must_choose": False}
+    connection.execute(insert(SESSIONS).values(sha256=_digest(token), name=name, began=now, seen=now, **row))
     return token
 
 
@@ -98,7 +111,7 @@ def session_of(database: Database, token: str, *, now: float, is_act: bool = Tru
     if is_act and now - row.seen > _TOUCH_SECONDS:
         with database.changing(wakes=False) as connection:
             connection.execute(update(SESSIONS).where(SESSIONS.c.sha256 == row.sha256).values(seen=now))
-    return Session(token, row.name, row.must_choose)
+    return Session(token, row.name, row.must_choose, row.is_program)
 
 
 def end_session(database: Database, token: str) -> None:
@@ -117,4 +130,4 @@ def _digest(token: str) -> str:
 
 
 def _is_over(now: float) -> ColumnElement[bool]:
-    return or_(SESSIONS.c.seen < now - IDLE_SECONDS, SESSIONS.c.began < now - LONGEST_SECONDS)
+    return or_(SESSIONS.c.ends < now, and_(~SESSIONS.c.is_program, SESSIONS.c.seen < now - IDLE_SECONDS))
