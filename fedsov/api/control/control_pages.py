@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fedsov.api.control.accounts import PROVIDER, read_provider
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.api.control.page_acts import PageActs
+from fedsov.control_plane.overview.read_overview import NewestOverview
 from fedsov.control_plane.pages.acting import NOTE as PERSON_ACT
 from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.site import Site
+from fedsov.control_plane.pages.views import overview_routes
 from fedsov.control_plane.people.accounts import NOTE as ACCOUNT
 from fedsov.control_plane.people.openid import LOOPBACK
 from fedsov.control_plane.rollouts.acts import HubRollouts
@@ -26,7 +28,7 @@ NOTES = (PERSON_ACT, ACCOUNT, PROVIDER)
 
 def control_pages(hub: ControlHub, address: HubAddress) -> Any:
     """The ASGI application of a hub, which people reach at this address, or at the one that its party.yaml says."""
-    rollouts = HubRollouts(hub.database, hub.ledger, hub.repository, _region_key(hub))
+    rollouts = HubRollouts(hub.database, hub.ledger, hub.repository)
     site = Site(
         hub.database,
         origins_of(address, _public_address(hub.home) or address),
@@ -36,7 +38,7 @@ def control_pages(hub: ControlHub, address: HubAddress) -> Any:
         provider=read_provider(hub.home),
         name=hub.name,
     )
-    return application(site)
+    return application(site, routers=[overview_routes(NewestOverview(hub.database, hub=hub.name))])
 
 
 def origins_of(*addresses: HubAddress) -> frozenset[str]:
@@ -59,7 +61,3 @@ def people_notes(ledger: Ledger) -> Iterator[dict[str, Any]]:
 def _public_address(home: Path) -> HubAddress | None:
     file = DeploymentFolder(home).party
     return read_party(file).hub.pages if file.is_file() else None
-
-
-def _region_key(hub: ControlHub) -> Callable[[str], str]:
-    return lambda region: hub.repository.enrolled()[region]

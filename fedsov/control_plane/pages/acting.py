@@ -103,8 +103,12 @@ def _seen(rollout: dict[str, Any], person: Person) -> dict[str, Any] | None:
     """What a person sees of a rollout; None where it is for others' regions alone."""
     if person.is_for_all:
         return rollout
-    regions = {name: step for name, step in rollout["regions"].items() if person.is_for(name)}
-    hidden = set(rollout["regions"]) - set(regions)
+    hidden = {name for name in rollout["regions"] if not person.is_for(name)}
+    regions = {
+        name: {**step, "why": _without(step["why"], hidden)}
+        for name, step in rollout["regions"].items()
+        if name not in hidden
+    }
     events = [each for each in rollout["events"] if not each["region"] or person.is_for(each["region"])]
     return (
         {

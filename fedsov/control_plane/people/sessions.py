@@ -44,7 +44,8 @@ SESSIONS = Table(
     Column("is_program", Boolean, nullable=False),
     Column("must_choose", Boolean, nullable=False),
 )
-"""One row a session. `ends`: whatever happens. `must_choose`: it was begun with a temporary password, and opens the page for another alone."""
+"""One row a session. `ends`: when it is over whatever happens.
+`must_choose`: it was begun with a temporary password, and opens the page for another alone."""
 IDLE_SECONDS, LONGEST_SECONDS = 3600.0, 12 * 3600.0
 _TOUCH_SECONDS = 60.0
 """How seldom a request is noted: not each is a write."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from fastapi import APIRouter, Request
@@ -19,6 +20,10 @@ from fedsov.control_plane.pages.site import Acts, Site
 from fedsov.control_plane.people.accounts import Account, Accounts
 from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Right, Role
+from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.tables import Event, add, note
+from fedsov.label import Label
 
 ORIGIN = "https://hub.example:8443"
 PASSWORD = "heather under glass"
@@ -118,3 +123,49 @@ def hub(tmp_path_factory):
         accounts.add(account, password=PASSWORD, by="O. Perator", now=1_800_000_000.0)
     yield Hub(database)
     database.close()
+
+
+@dataclass
+class Calls:
+    """Acts that only remember what they were asked: whether anybody was, is what a test of rights asks."""
+
+    asked: list = field(default_factory=list)
+
+    @property
+    def acts(self) -> Acts:
+        return Acts(self.propose, *(partial(self._act, name) for name in ("approve", "start", "rollback", "freeze")))
+
+    def propose(self, model, version, *, regions, canary, by, why):
+        self.asked.append(("propose", model, version, regions, canary, by, why))
+        return 1
+
+    def _act(self, name, number, *, region, by, why):
+        self.asked.append((name, number, region, by, why))
+        return "running"
+
+
+def put_rollout(database: Database, *names: str, model: str = "m", why: str = "") -> int:
+    """A rollout in the database; its number."""
+    steps = {name: Step("unsigned", why=why) for name in names}
+    proposal = Proposal(
+        model=model, version=2, digest="ab" * 32, label=Label(), verdict="undecided", report="", registry="hub",
+        dataset="d", run="r", files={}, proposed=Act(by="olga", why=why or "better", at="2027-01-15T08:00:00Z"),
+    )  # fmt: skip
+    with database.changing() as connection:
+        number = add(connection, Rollout(0, model, 2, canary=names[0], steps=steps, why=why), proposal)
+        for name in names:
+            note(connection, Event(rollout=number, at="2027-01-15T08:00:00Z", act="signed", by=name, region=name))
+    return number
+
+
+@pytest.fixture(scope="module")
+def calls():
+    return Calls()
+
+
+@pytest.fixture(scope="module")
+def acting(hub, calls):
+    """The hub with rollouts 1 (DE and FR) and 2 (FR alone), and acts that remember."""
+    put_rollout(hub.database, "DE", "FR", why="FR reports errors")
+    put_rollout(hub.database, "FR")
+    return Hub(hub.database, notes=[], acts=calls.acts)
