@@ -188,6 +188,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("began", sa.Float(), nullable=False),
         sa.Column("seen", sa.Float(), nullable=False),
+        sa.Column("ends", sa.Float(), nullable=False),
+        sa.Column("is_program", sa.Boolean(), nullable=False),
         sa.Column("must_choose", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("sha256"),
     )
