@@ -28,7 +28,7 @@ from fedsov.hub.settings import HubSettings
 from fedsov.label import PUBLIC, Label
 from fedsov.ledger import gaps
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.proofs import continuations, noted_heads
+from fedsov.ledger.proofs import continuations, latest_heads
 from fedsov.model.metrics import MEASURES, Measure
 from fedsov.protocol.calendar import Calendar
 from fedsov.protocol.flower_messages import HUB_NODE, flower_process
@@ -97,7 +97,7 @@ class HubRun:
 
         Raises FedsovError before rows were ingested.
         """
-        self.last_known_heads = noted_heads(self.gate.ledger)
+        self.last_known_heads = latest_heads(self.gate.ledger)
         self.hub_head = continuations(self.gate.ledger)
         names = sorted(self._ingested().regions)
         self.nodes = {name: HUB_NODE + 1 + place for place, name in enumerate(names)}

@@ -219,10 +219,11 @@ def _taken(ledger: Ledger, head: Head) -> int | None:
 def noted_of(ledger: Ledger, owner: str) -> list[Head]:
     """The heads noted of another party since its last loss was accepted, that head first; oldest first."""
     heads: list[Head] = []
-    for entry in ledger.notes("heads"):
+    noting = [entry for name in (proofs.HEADS, proofs.WITNESSED) for entry in ledger.notes(name)]
+    for entry in sorted(noting, key=lambda entry: entry.seq):
         note = entry.body["note"]
-        if owner in note["heads"]:
-            head = Head.from_json(note["heads"][owner])
+        if noted := proofs.heads_in(note).get(owner):
+            head = Head.from_json(noted)
             heads = [head] if note.get(GAP, {}).get("of") == owner else [*heads, head]
     return heads
 

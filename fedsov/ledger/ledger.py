@@ -225,14 +225,15 @@ class Ledger:
             raise LedgerBroken(f"ledger {self._path}: entry {seq} is missing; {_DOUBT}")
         return rows[0][0], path, head
 
-    def consistency(self, old: int) -> tuple[list[bytes], Head]:
-        """The hashes that prove the head to continue the one of size `old`, and that head.
+    def consistency(self, old: int, *, size: int | None = None) -> tuple[list[bytes], Head]:
+        """The hashes that prove the head, or an earlier one of `size`, to continue the one of size `old`; and the head.
 
         Raises ValueError for a size that this ledger has not reached.
         """
         with self._backend.reading() as transaction:
             head = self._head(transaction)
-            return self._hashes(transaction, merkle.consistency_ranges(old, head.size)), head
+            ranges = merkle.consistency_ranges(old, head.size if size is None else min(size, head.size))
+            return self._hashes(transaction, ranges), head
 
     def verify(self, since: Head | None = None, *, long: int = LONG) -> Verification:
         """Recomputes every leaf, every subtree and the root, and checks the head's signature.

@@ -22,6 +22,9 @@ from fedsov.ledger.signed_head import Head
 from fedsov.storage.atomic_files import replace_file
 from fedsov.storage.private_files import make_private_folder
 
+HEADS, WITNESSED, ANNOUNCED = "heads", "witnessed", "announced"
+"""What a ledger calls its notes: of heads that a run told, of those that it took as a witness (`witnessing`), and of
+its own head that it handed out to witnesses."""
 _REMEMBERED = 500  # runs; a party that was away for more must be compared by `ledger verify`
 
 _README = """The ledger of {owner}, {entries}, exported from fedsov.
@@ -105,6 +108,23 @@ def noted_heads(ledger: Ledger) -> dict[str, Any]:
     return {party: head for entry in ledger.notes("heads") for party, head in entry.body["note"]["heads"].items()}
 
 
+def heads_in(note: Mapping[str, Any]) -> dict[str, Any]:
+    """The heads that a note has of other parties' ledgers, as JSON, by the party's name; none in most notes."""
+    witnessed = {name: each["head"] for name, each in note.get(WITNESSED, {}).items()}
+    return {**note.get(HEADS, {}), **witnessed}
+
+
+def latest_heads(ledger: Ledger) -> dict[str, Any]:
+    """The latest head of each other party's ledger that was noted, at the end of a run or as a witness, as JSON."""
+    found: dict[str, Any] = {}
+    for entry in sorted((*ledger.notes(HEADS), *ledger.notes(WITNESSED)), key=lambda entry: entry.seq):
+        note = entry.body["note"]
+        for party, head in heads_in(note).items():
+            if "gap" in note or party not in found or head["size"] >= found[party]["size"]:
+                found[party] = head
+    return found
+
+
 def continuation(ledger: Ledger, noted: Mapping[str, Any] | None) -> dict[str, Any]:
     """The head to tell a party that noted an earlier one, with the hashes that prove that it continues that one."""
     path, head = ledger.consistency(Head.from_json(noted).size if noted else 0)
@@ -117,7 +137,8 @@ def continuations(ledger: Ledger) -> dict[str, str]:
     Its entries that say "told" were the last under a head that was told, so their numbers are those heads' sizes. So
     were those that accept a loss, under the head of a statement (`fedsov.ledger.gaps`).
     """
-    announced = sorted(entry.seq for name in ("told", "gap") for entry in ledger.notes(name))
+    told = [entry for name in ("told", "gap") for entry in ledger.notes(name)]
+    announced = sorted(entry.seq for entry in told if ANNOUNCED not in entry.body["note"])
     head, paths = ledger.head(), {}
     for size in announced[-_REMEMBERED:]:
         path, head = ledger.consistency(size)
