@@ -22,7 +22,7 @@ from fedsov.border.law.bundle import Bundle
 from fedsov.border.law.bundle_loader import load_bundle, unsafe_open
 from fedsov.border.law.in_force import OtherLaw, law_in_force
 from fedsov.border.law.yaml_text import read_mapping
-from fedsov.checks import flag, mapping, prefixed, section, text, text_mapping, texts, whole
+from fedsov.checks import choice, flag, mapping, prefixed, section, text, text_mapping, texts, whole
 from fedsov.errors import ConfigurationError, JobRefused, unknown
 from fedsov.keys.services import KeyService
 from fedsov.ledger.ledger import Ledger
@@ -30,6 +30,7 @@ from fedsov.ledger.signed_head import is_key
 from fedsov.partition.backends.place import FOLDER, StorePlace
 from fedsov.partition.lifecycle.retention import RetentionRules
 from fedsov.protocol.job import Asked
+from fedsov.protocol.witness_messages import NOTHING, SHARING
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
@@ -102,6 +103,7 @@ class RegionSettings:
         retention_days: how long records of every category are used; None where nothing is said.
         retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
         serving: what is said of its endpoint.
+        shared_entries: which entries of its ledger the other parties' record may have: nothing, crossings, everything.
     """
 
     region: str
@@ -120,6 +122,7 @@ class RegionSettings:
     retention_days: int | None = None
     retention: RetentionRules = field(default_factory=RetentionRules)
     serving: ServingSettings = field(default_factory=ServingSettings)
+    shared_entries: str = NOTHING
 
     @staticmethod
     def from_settings(plain: Any) -> RegionSettings:
@@ -147,6 +150,7 @@ class RegionSettings:
             retention_days=None if days is None else whole("retention_days", days, at_least=0),
             retention=RetentionRules.from_settings(given.get("retention", {})),
             serving=ServingSettings.from_settings(given.get("serving", {})),
+            shared_entries=choice("shared_entries", given.get("shared_entries", NOTHING), SHARING),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -278,6 +282,7 @@ def first_settings(
 
 SETTABLE = (
     *("law.bundle", "law.rules", "law.owner", "law.unsafe_open", "evidence", "rehearsal", "applications"),
+    "shared_entries",
     *("retention_days", "retention.categories", "retention.starts", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),

@@ -1,0 +1,191 @@
+"""A region's part as a witness: what it brings to the hub, and what it makes of the answer.
+
+    memory = WitnessMemory()
+    question, memory = brought(place, own, memory, now=...)     # through the region's gate, where it holds something
+    answer = ...                                                # the hub's, by the region's agent
+    memory = received(place, own, memory, answer, now=...)      # heads that are taken are noted and countersigned
+
+The hub only hands on: each announcement is signed by its owner, and taken where it continues the head that this
+region's own ledger noted. A key that region.yaml pins comes first; of a party that is not pinned the key of the first
+announcement binds. What region.yaml says under `shared_entries` is shared (nothing, by default).
+
+A question that was lost is brought again: what it holds is cleared from the memory by the answer alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from fedsov.artifact import Artifact, Kind
+from fedsov.errors import ConfigurationError, LedgerBroken
+from fedsov.label import PUBLIC
+from fedsov.ledger.shared_entries import parts
+from fedsov.ledger.witnessing import (
+    CROSSING,
+    PATIENCE,
+    UNPROVEN,
+    Alarm,
+    Announcement,
+    Countersignature,
+    Memory,
+    announce,
+    judge,
+    proof_between,
+    raise_alarm,
+    recalled,
+    take,
+)
+from fedsov.protocol.witness_messages import (
+    NOTHING,
+    SHARED_ACTS,
+    SHARING,
+    Forwarded,
+    Share,
+    WitnessAnswer,
+    WitnessQuestion,
+)
+from fedsov.region.admission import Place, gate_outside_runs
+from fedsov.region.settings import RegionSettings
+
+PURPOSE = "audit"
+"""The purpose of the crossings of what a region brings as a witness."""
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessMemory:
+    """What a region's process remembers between two exchanges; an empty one is as good, and says some things twice.
+
+    Attributes:
+        ledger: what its own ledger tells of witnessing.
+        announced: its announcement, where this process made it; undelivered: whether the hub has yet to answer to it.
+        signed: countersignatures that the hub has yet to be given; alarms: those that it was told are open.
+        answer: the hub's last.
+        asked: whether the hub answered at all since this process began.
+    """
+
+    ledger: Memory = field(default_factory=Memory)
+    announced: Announcement | None = None
+    undelivered: bool = False
+    signed: tuple[Countersignature, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
+    answer: WitnessAnswer = field(default_factory=WitnessAnswer)
+    asked: bool = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another exchange would bring something now."""
+        waits = self.undelivered or self.signed or self.answer.prove or not self.asked
+        return bool(waits or self._lacks_share or tuple(self.ledger.alarms.values()) != self.alarms)
+
+    @property
+    def _lacks_share(self) -> bool:
+        return self.announced is not None and self.answer.shared[0] < self.announced.head.size
+
+
+def brought(
+    place: Place, own: RegionSettings, memory: WitnessMemory, *, now: datetime
+) -> tuple[WitnessQuestion, WitnessMemory]:
+    """What the region asks the hub now, once it crossed the region's gate.
+
+    Raises ConfigurationError where no hub is pinned; Refused, LedgerBroken.
+    """
+    ledger, hub = place.ledger, own.parties.hub
+    if hub is None or own.parties.region is None:
+        raise ConfigurationError(
+            f"region {own.region} has not pinned its hub and itself (parties), so nothing is told to witnesses; "
+            f"`fedsov region set {own.region}` pins them"
+        )
+    known = recalled(ledger, memory.ledger)
+    if known.is_due(now) or (memory.answer.prove and memory.announced is None):
+        memory = replace(memory, announced=announce(ledger, [hub.name]), undelivered=True)
+        known = recalled(ledger, known)
+    memory = replace(memory, ledger=known)
+    alarms = tuple(known.alarms.values())
+    question = WitnessQuestion(
+        memory.announced if memory.undelivered else None,
+        {name: each.head.size for name, each in known.noted.items()},
+        _proofs(place, memory),
+        memory.signed,
+        alarms if alarms != memory.alarms else None,
+        _share(place, own, memory),
+    )
+    if question.is_of_its_own:
+        gate = replace(gate_outside_runs(place, own, own.parties.region, ""), purpose=PURPOSE)
+        gate.cross(Artifact(Kind.REPORT, PUBLIC, question.to_bytes(), name=CROSSING), hub)
+    return question, memory
+
+
+def _proofs(place: Place, memory: WitnessMemory) -> dict[int, tuple[str, ...]]:
+    if memory.announced is None:
+        return {}
+    head = memory.announced.head
+    return {size: tuple(proof_between(place.ledger, size, head)) for size in memory.answer.prove if size <= head.size}
+
+
+def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> Share | None:
+    """The next part of the ledger that the hub lacks; from the beginning, where more is shared than before."""
+    if memory.announced is None or not memory.asked:
+        return None
+    head, (since, sharing) = memory.announced.head, memory.answer.shared
+    if SHARING.index(own.shared_entries) > SHARING.index(sharing) or since > head.size:
+        since = 0
+    elif since == head.size:
+        return None
+    given = parts(place.ledger, since=since, size=head.size, is_shared=shares(own.shared_entries))
+    end = given[-1].last if given else since
+    return Share(own.shared_entries, since, tuple(given), tuple(proof_between(place.ledger, end, head)))
+
+
+def shares(sharing: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Whether an entry is shared by this word of region.yaml."""
+    acts = SHARED_ACTS[sharing]
+    return lambda body: acts is None or (sharing != NOTHING and body.get("act") in acts)
+
+
+def received(
+    place: Place,
+    own: RegionSettings,
+    memory: WitnessMemory,
+    asked: WitnessQuestion,
+    answer: WitnessAnswer,
+    *,
+    now: datetime,
+) -> WitnessMemory:
+    """What is remembered after the hub's answer: heads that continue are noted and countersigned, others alarms.
+
+    Raises LedgerBroken where this region's own ledger cannot be written.
+    """
+    taken = [each.announcement for each in answer.announcements if _is_taken(place, own, memory, each, now=now)]
+    signed = take(place.ledger, taken)
+    known = recalled(place.ledger, memory.ledger)
+    return replace(
+        memory,
+        ledger=known,
+        undelivered=memory.undelivered and asked.announcement != memory.announced,
+        signed=(*(each for each in memory.signed if each not in asked.countersignatures), *signed),
+        alarms=memory.alarms if asked.alarms is None else asked.alarms,
+        answer=answer,
+        asked=True,
+    )
+
+
+def _is_taken(place: Place, own: RegionSettings, memory: WitnessMemory, forwarded: Forwarded, *, now: datetime) -> bool:
+    """Whether an announcement is taken; one that must not be is an alarm, in the ledger."""
+    announced, owner = forwarded.announcement, forwarded.announcement.head.owner
+    if owner == own.region:
+        return False
+    noted = memory.ledger.noted.get(owner)
+    try:
+        finding = judge(announced, noted, path=forwarded.path, key=own.keys.get(owner, ""))
+    except LedgerBroken:
+        return False  # signed by nobody: it says nothing of its owner, and the hub is not believed
+    if finding in ("taken", "known", "old"):
+        return finding == "taken"
+    if finding == UNPROVEN and now - datetime.fromisoformat(announced.at) < PATIENCE:
+        return False
+    head = None if noted is None else noted.head
+    raise_alarm(place.ledger, Alarm(finding, owner, own.region, announced, head), memory.ledger)
+    return False
