@@ -21,8 +21,9 @@ from fedsov.border.evidence.register_file import load_register
 from fedsov.control_plane.compliance import documents
 from fedsov.control_plane.compliance.entries import LedgerView, read_book
 from fedsov.errors import ConfigurationError, FedsovError, LedgerBroken, unknown
-from fedsov.ledger import clock, gaps, timestamps
+from fedsov.ledger import clock, gaps, proofs, timestamps
 from fedsov.ledger.ledger import Ledger
+from fedsov.ledger.proofs import WITNESSED
 from fedsov.ledger.signed_head import Head
 from fedsov.partition.ingest import QUARANTINE
 from fedsov.region.settings_file import read_settings
@@ -94,8 +95,9 @@ def _in_own_home(finding: LedgerFinding, paths: Mapping[str, Path], party: str) 
     """In the home of one party, the finding with whose noted heads could not be compared, since they keep their own."""
     if finding.owner != party or finding.fault:
         return finding
-    notes = Ledger.read(paths[party]).notes("heads")
-    absent = sorted({name for entry in notes for name in entry.body["note"]["heads"]} - {*paths})
+    ledger = Ledger.read(paths[party])
+    notes = (*ledger.notes(proofs.HEADS), *ledger.notes(WITNESSED))
+    absent = sorted({name for entry in notes for name in proofs.heads_in(entry.body["note"])} - {*paths})
     if not absent:
         return finding
     said = (
@@ -204,6 +206,7 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding
     """Owners whose ledger another's notes, or its own time stamps, speak against; who notes must verify itself."""
     faults: dict[str, str] = {}
     paths = workspace.ledgers()
+    hub = _owner_of(paths["hub"]) if "hub" in paths else ""
     for noter, path in paths.items():
         if found[noter].fault:
             continue
@@ -213,8 +216,8 @@ def _against_noted_heads(workspace: Workspace, found: Mapping[str, LedgerFinding
             note = entry.body.get("note", {})
             if "anchor" in note and (fault := timestamps.check(ledger, note["anchor"])):
                 faults.setdefault(noter, f"entry {entry.seq} {fault}")
-            for name, head in note.get("heads", {}).items():
-                owner = name if name in paths or noter == "hub" else "hub"
+            for name, head in proofs.heads_in(note).items():
+                owner = name if name in paths or noter == "hub" or (WITNESSED in note and name != hub) else "hub"
                 if owner not in paths and deployed_party(workspace.root) == noter:
                     continue  # it keeps a home of its own, which `_in_own_home` says
                 if _is_given_up(given_up.get(name, []), entry.seq, head):

@@ -52,6 +52,11 @@ class Head:
     key: str = ""
     signature: str = ""
 
+    @property
+    def short(self) -> str:
+        """SIZE:ROOT, as `read_head` takes it."""
+        return f"{self.size}:{self.digest}"
+
     def to_json(self) -> dict[str, Any]:
         """For another party to keep."""
         return asdict(self)

@@ -13,7 +13,7 @@ signed head with the time (`announce`), and a witness takes it where it continue
     match judge(announced, memory.noted.get("US"), path=path, key=pinned): ...
 
 Entries of witnessing are no news to be announced, else each announcement would call for another; a party announces
-when it has other entries, and once a day.
+when it has other entries, at most every ten minutes, and once a day without.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ALARM = "alarm"
 CROSSING = "heads for the witnesses"
 """The name of the artifact by which a region's part in this crosses its gate."""
 FORK, UNPROVEN, SHRUNK, REPLACED = "fork", "unproven", "shrunk", "replaced"
-AT_LEAST = timedelta(days=1)
-"""A party without news announces its head this often, so that silence can be told from rest."""
+EVERY, AT_LEAST = timedelta(minutes=10), timedelta(days=1)
+"""A party with news announces its head at most this often; one without, this often, to tell silence from rest."""
 MOST_WITNESSES = 8
 """Regions that watch one ledger beside the hub; up to one region more, each watches all."""
 LONGEST_PATH = 64
@@ -167,8 +167,8 @@ class Alarm:
         return self.kind == FORK and self.noted is not None and self.noted.size == self.announced.head.size
 
     def is_same(self, other: Alarm | None) -> bool:
-        """Whether both are about the same head, for the same reason."""
-        return other is not None and (self.kind, self.announced.head) == (other.kind, other.announced.head)
+        """Whether both are of the same kind and contradict the same head, whatever was announced since."""
+        return other is not None and (self.kind, self.noted) == (other.kind, other.noted)
 
     def sentence(self) -> str:
         """What was found, by whom, at which entry, and what to do."""
@@ -182,7 +182,8 @@ _SENTENCES: Mapping[str, str] = {
     FORK: (
         "FORK: {party} signed two histories: {noter} noted its head at entry {size}, and the one announced at entry "
         "{now} does not continue it. Take nothing from {party} until its owner explains it: `fedsov ledger verify "
-        "{party} --since HEAD` in its home, with the head that {noter} noted"
+        "{party} --since HEAD` in its home, with the head that {noter} noted; where it was put back from a backup, "
+        "`fedsov ledger accept-gap {party} --why TEXT` there, and its statement at {noter}"
     ),
     UNPROVEN: (
         "GAP: {party} announced its ledger at entry {now}, and no proof came that it continues entry {size}, which "
@@ -226,9 +227,11 @@ class Memory:
     noted: Mapping[str, NotedHead] = field(default_factory=dict)
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
 
-    def is_due(self, now: datetime) -> bool:
-        """Whether the ledger's head is to be announced."""
-        return self.has_news or not self.announced or now - datetime.fromisoformat(self.announced) >= AT_LEAST
+    def is_due(self, now: datetime, *, every: timedelta = EVERY) -> bool:
+        """Whether the ledger's head is to be announced: with news, at most once in `every`."""
+        if not self.announced:
+            return True
+        return now - _moment(self.announced) >= (every if self.has_news else AT_LEAST)
 
 
 def recalled(ledger: Ledger, memory: Memory | None = None) -> Memory:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.canonical_json import canonical
 from fedsov.ledger.shared_entries import Part
+from fedsov.ledger.signed_head import Head
 from fedsov.ledger.witnessing import LONGEST_PATH, Alarm, Announcement, Countersignature
 from fedsov.storage.bounded_files import parsed_json
 
@@ -71,13 +72,13 @@ class WitnessQuestion:
     """What a region brings.
 
     Attributes:
-        noted: sizes of the heads of other parties that it took last.
+        noted: the heads of other parties that it took last, each as SIZE:ROOT.
         paths: proofs that its announced head continues earlier sizes.
         alarms: all that are open in its ledger; None where they are those that it brought before.
     """
 
     announcement: Announcement | None = None
-    noted: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[int, Path] = field(default_factory=dict)
     countersignatures: tuple[Countersignature, ...] = ()
     alarms: tuple[Alarm, ...] | None = None
@@ -112,7 +113,7 @@ class WitnessQuestion:
         given = _object(value, names)
         return WitnessQuestion(
             None if given["announcement"] is None else Announcement.from_json(given["announcement"]),
-            {str(name): _size(size) for name, size in _entries(given["noted"])},
+            {str(name): _short_head(head) for name, head in _entries(given["noted"])},
             {_size(int(size)): _path(path) for size, path in _entries(given["paths"])},
             _several(given["countersignatures"], Countersignature.from_json),
             None if given["alarms"] is None else _several(given["alarms"], Alarm.from_json),
@@ -149,12 +150,17 @@ class WitnessAnswer:
         prove: sizes of this region's ledger that a witness noted and that its announcement must be proved to continue.
         shared: how much of this region's ledger the hub has, and by which sharing.
         countersigned: who countersigned this region's ledger, and at which size.
+        latest: the largest head of this region's ledger that somebody countersigned; by it a ledger that was put back
+            is known at home.
+        alarms: the alarms of this region that the hub has as open, each as "KIND PARTY".
     """
 
     announcements: tuple[Forwarded, ...] = ()
     prove: tuple[int, ...] = ()
     shared: tuple[int, str] = (0, NOTHING)
     countersigned: Mapping[str, int] = field(default_factory=dict)
+    latest: Head | None = None
+    alarms: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The message."""
@@ -164,6 +170,8 @@ class WitnessAnswer:
                 "prove": list(self.prove),
                 "shared": list(self.shared),
                 "countersigned": dict(self.countersigned),
+                "latest": None if self.latest is None else self.latest.to_json(),
+                "alarms": list(self.alarms),
             }
         )
 
@@ -174,7 +182,7 @@ class WitnessAnswer:
 
     @staticmethod
     def _of(value: Any) -> WitnessAnswer:
-        given = _object(value, ("announcements", "prove", "shared", "countersigned"))
+        given = _object(value, ("announcements", "prove", "shared", "countersigned", "latest", "alarms"))
         match given["shared"]:
             case [size, str(sharing)] if sharing in SHARING:
                 shared = _size(size), sharing
@@ -185,6 +193,8 @@ class WitnessAnswer:
             _several(given["prove"], _size),
             shared,
             {str(name): _size(size) for name, size in _entries(given["countersigned"])},
+            None if given["latest"] is None else Head.from_json(given["latest"]),
+            _several(given["alarms"], str),
         )
 
 
@@ -222,6 +232,12 @@ def _several(value: Any, of: Callable[[Any], Value]) -> tuple[Value, ...]:
 def _size(value: Any) -> int:
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError("a size is a whole number from 0 on")
+    return value
+
+
+def _short_head(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{1,18}:[0-9a-f]{64}", value):
+        raise ValueError("a head is SIZE:ROOT")
     return value
 
 

@@ -15,16 +15,21 @@ A question that was lost is brought again: what it holds is cleared from the mem
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fedsov.artifact import Artifact, Kind
 from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.label import PUBLIC
+from fedsov.ledger import gaps
+from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.shared_entries import parts
+from fedsov.ledger.signed_head import Head
 from fedsov.ledger.witnessing import (
     CROSSING,
+    EVERY,
     PATIENCE,
     UNPROVEN,
     Alarm,
@@ -61,34 +66,49 @@ class WitnessMemory:
     Attributes:
         ledger: what its own ledger tells of witnessing.
         announced: its announcement, where this process made it; undelivered: whether the hub has yet to answer to it.
-        signed: countersignatures that the hub has yet to be given; alarms: those that it was told are open.
+        signed: countersignatures that the hub has yet to be given.
         answer: the hub's last.
         asked: whether the hub answered at all since this process began.
+        is_shared: whether the hub took what was shared with the last question.
     """
 
     ledger: Memory = field(default_factory=Memory)
     announced: Announcement | None = None
     undelivered: bool = False
     signed: tuple[Countersignature, ...] = ()
-    alarms: tuple[Alarm, ...] = ()
     answer: WitnessAnswer = field(default_factory=WitnessAnswer)
     asked: bool = False
+    is_shared: bool = True
 
     @property
     def has_more(self) -> bool:
         """Whether another exchange would bring something now."""
-        waits = self.undelivered or self.signed or self.answer.prove or not self.asked
-        return bool(waits or self._lacks_share or tuple(self.ledger.alarms.values()) != self.alarms)
+        lacks = self.announced is not None and self.answer.shared[0] < self.announced.head.size
+        proves = self.announced is not None and any(size <= self.announced.head.size for size in self.answer.prove)
+        waits = self.undelivered or proves or self.is_asked_for or not self.asked or (lacks and self.is_shared)
+        return waits or bool(self.signed) or self.has_alarms_to_tell
 
     @property
-    def _lacks_share(self) -> bool:
-        return self.announced is not None and self.answer.shared[0] < self.announced.head.size
+    def has_alarms_to_tell(self) -> bool:
+        """Whether the hub has others as open than this region's ledger."""
+        here = [f"{each.kind} {each.party}" for each in self.ledger.alarms.values()]
+        return self.asked and sorted(here) != sorted(self.answer.alarms)
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a head is to be announced, since somebody waits for a proof that this process does not have, or
+        countersigned more than the ledger has: then it was put back."""
+        beyond = max(self.answer.countersigned.values(), default=0) > self.ledger.seq
+        return self.announced is None and (beyond or bool(self.answer.prove))
 
 
 def brought(
-    place: Place, own: RegionSettings, memory: WitnessMemory, *, now: datetime
+    place: Place, own: RegionSettings, memory: WitnessMemory, *, now: datetime, every: timedelta = EVERY
 ) -> tuple[WitnessQuestion, WitnessMemory]:
     """What the region asks the hub now, once it crossed the region's gate.
+
+    Args:
+        every: how often its head is announced at most.
 
     Raises ConfigurationError where no hub is pinned; Refused, LedgerBroken.
     """
@@ -99,17 +119,16 @@ def brought(
             f"`fedsov region set {own.region}` pins them"
         )
     known = recalled(ledger, memory.ledger)
-    if known.is_due(now) or (memory.answer.prove and memory.announced is None):
-        memory = replace(memory, announced=announce(ledger, [hub.name]), undelivered=True)
+    if known.is_due(now, every=every) or replace(memory, ledger=known).is_asked_for:
+        memory = replace(memory, announced=announce(ledger, [hub.name]), undelivered=True, is_shared=True)
         known = recalled(ledger, known)
     memory = replace(memory, ledger=known)
-    alarms = tuple(known.alarms.values())
     question = WitnessQuestion(
         memory.announced if memory.undelivered else None,
-        {name: each.head.size for name, each in known.noted.items()},
+        {name: each.head.short for name, each in known.noted.items()},
         _proofs(place, memory),
         memory.signed,
-        alarms if alarms != memory.alarms else None,
+        tuple(known.alarms.values()) if memory.has_alarms_to_tell else None,
         _share(place, own, memory),
     )
     if question.is_of_its_own:
@@ -127,7 +146,7 @@ def _proofs(place: Place, memory: WitnessMemory) -> dict[int, tuple[str, ...]]:
 
 def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> Share | None:
     """The next part of the ledger that the hub lacks; from the beginning, where more is shared than before."""
-    if memory.announced is None or not memory.asked:
+    if memory.announced is None or not memory.asked or not memory.is_shared:
         return None
     head, (since, sharing) = memory.announced.head, memory.answer.shared
     if SHARING.index(own.shared_entries) > SHARING.index(sharing) or since > head.size:
@@ -160,16 +179,25 @@ def received(
     """
     taken = [each.announcement for each in answer.announcements if _is_taken(place, own, memory, each, now=now)]
     signed = take(place.ledger, taken)
+    _note_loss(place.ledger, answer.latest)
     known = recalled(place.ledger, memory.ledger)
     return replace(
         memory,
         ledger=known,
         undelivered=memory.undelivered and asked.announcement != memory.announced,
         signed=(*(each for each in memory.signed if each not in asked.countersignatures), *signed),
-        alarms=memory.alarms if asked.alarms is None else asked.alarms,
         answer=answer,
         asked=True,
+        is_shared=memory.is_shared if asked.share is None else answer.shared != memory.answer.shared,
     )
+
+
+def _note_loss(ledger: Ledger, latest: Head | None) -> None:
+    """Notes that this ledger lacks what its own key signed and others countersigned, as `gaps` does at a run."""
+    if latest is None or (latest.owner, latest.key) != (ledger.owner, ledger.key) or ledger.contains(latest):
+        return
+    with suppress(LedgerBroken):  # also of a head that was not signed: it shows no loss
+        gaps.check_last_known(ledger, latest.to_json())
 
 
 def _is_taken(place: Place, own: RegionSettings, memory: WitnessMemory, forwarded: Forwarded, *, now: datetime) -> bool:

@@ -15,6 +15,7 @@ from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.proofs import continuations, latest_heads
 from fedsov.ledger.witnessing import (
     CROSSING,
+    EVERY,
     FORK,
     MOST_WITNESSES,
     SHRUNK,
@@ -155,7 +156,9 @@ def test_entries_of_witnessing_are_no_news_so_that_no_announcement_calls_for_ano
     assert not memory.is_due(datetime.now(UTC))
     assert memory.is_due(datetime.now(UTC) + timedelta(days=1, seconds=1))
     germany.note({"news": 1})
-    assert recalled(germany, memory).is_due(datetime.now(UTC))
+    memory = recalled(germany, memory)
+    assert memory.is_due(datetime.now(UTC), every=timedelta())
+    assert not memory.is_due(datetime.now(UTC)) and memory.is_due(datetime.now(UTC) + EVERY)
 
 
 def test_an_alarm_is_noted_once_and_closed_by_a_head_that_is_proved(states: Ledger, germany: Ledger) -> None:
