@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fedsov.api.control import rollout_answers
 from fedsov.api.control.control_hub import ControlHub
+from fedsov.api.control.witness_answers import witness_answers
 from fedsov.runtimes.deployment.control.answers import ControlAnswers
 from fedsov.runtimes.deployment.hub.access import Caller
 
@@ -26,4 +27,5 @@ def control_answers(hub: ControlHub) -> ControlAnswers:
         candidate=partial(rollout_answers.candidate, hub),
         sign_lists=partial(rollout_answers.sign_lists, hub),
         sign_roles=partial(rollout_answers.sign_roles, hub),
+        witness=witness_answers(hub),
     )

@@ -208,37 +208,11 @@ class MetricsRelease(_message.Message):
     signature: bytes
     def __init__(self, document: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
 
-class SharedRecord(_message.Message):
-    __slots__ = ("head", "document", "signature")
-    HEAD_FIELD_NUMBER: _ClassVar[int]
+class WitnessMessage(_message.Message):
+    __slots__ = ("document",)
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    head: bytes
     document: bytes
-    signature: bytes
-    def __init__(self, head: _Optional[bytes] = ..., document: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
-
-class HeadsRequest(_message.Message):
-    __slots__ = ("after",)
-    AFTER_FIELD_NUMBER: _ClassVar[int]
-    after: int
-    def __init__(self, after: _Optional[int] = ...) -> None: ...
-
-class Heads(_message.Message):
-    __slots__ = ("heads", "newest")
-    HEADS_FIELD_NUMBER: _ClassVar[int]
-    NEWEST_FIELD_NUMBER: _ClassVar[int]
-    heads: _containers.RepeatedScalarFieldContainer[bytes]
-    newest: int
-    def __init__(self, heads: _Optional[_Iterable[bytes]] = ..., newest: _Optional[int] = ...) -> None: ...
-
-class Countersignatures(_message.Message):
-    __slots__ = ("document", "signature")
-    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
-    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    document: bytes
-    signature: bytes
-    def __init__(self, document: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, document: _Optional[bytes] = ...) -> None: ...
 
 class ConfigurationAnswer(_message.Message):
     __slots__ = ("document", "signature")

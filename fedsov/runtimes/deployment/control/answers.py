@@ -31,7 +31,5 @@ class ControlAnswers:
     sign_lists: Callable[[Caller, control.HalfSignedLists], control.RoleDrafts] | None = None
     sign_roles: Callable[[Caller, control.RoleSignatures], control.Receipt] | None = None
     release_metrics: Callable[[Caller, control.MetricsRelease], control.Receipt] | None = None
-    share_record: Callable[[Caller, control.SharedRecord], control.Receipt] | None = None
-    other_heads: Callable[[Caller, control.HeadsRequest], control.Heads] | None = None
-    countersign: Callable[[Caller, control.Countersignatures], control.Receipt] | None = None
+    witness: Callable[[Caller, control.WitnessMessage], control.WitnessMessage] | None = None
     answer_configuration: Callable[[Caller, control.ConfigurationAnswer], control.Receipt] | None = None

@@ -109,6 +109,11 @@ class Access:
         members: Mapping[str, Member] = self._members.now()
         return sorted(name for name, member in members.items() if member.role == role)
 
+    def verify_keys(self, role: str) -> dict[str, str]:
+        """The keys that sign the ledgers of the members of a role, by name. Raises KeyUnavailable."""
+        members: Mapping[str, Member] = self._members.now()
+        return {name: each.verify_key for name, each in members.items() if each.role == role and each.verify_key}
+
     def submitters(self) -> set[str]:
         """The names of the members who may submit jobs. Raises KeyUnavailable."""
         return {*self.approved(HUB), *self.approved(OPERATOR)}

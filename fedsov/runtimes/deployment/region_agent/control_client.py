@@ -147,20 +147,10 @@ class ControlClient:
         receipt: control.Receipt = self._ask("ReleaseMetrics", release, SECONDS)
         return receipt
 
-    def share_record(self, record: control.SharedRecord) -> control.Receipt:
-        """The signed head of the region's ledger, and what it shares of it."""
-        receipt: control.Receipt = self._ask("ShareRecord", record, SECONDS)
-        return receipt
-
-    def other_heads(self, request: control.HeadsRequest) -> control.Heads:
-        """The signed heads of the other parties."""
-        heads: control.Heads = self._ask("OtherHeads", request, SECONDS)
-        return heads
-
-    def countersign(self, signed: control.Countersignatures) -> control.Receipt:
-        """The region's countersignatures of others' heads."""
-        receipt: control.Receipt = self._ask("Countersign", signed, SECONDS)
-        return receipt
+    def witness(self, document: bytes) -> bytes:
+        """What this region says of its ledger and of others' (`WitnessQuestion`); the hub's `WitnessAnswer`."""
+        answer: control.WitnessMessage = self._ask("Witness", control.WitnessMessage(document=document), SECONDS)
+        return bytes(answer.document)
 
     def answer_configuration(self, answer: control.ConfigurationAnswer) -> control.Receipt:
         """The settings that are in force in the region."""
