@@ -108,7 +108,7 @@ def brought(
     """What the region asks the hub now, once it crossed the region's gate.
 
     Args:
-        every: how often its head is announced at most.
+        every: how often its head is announced at most; what is new when the process begins is announced at once.
 
     Raises ConfigurationError where no hub is pinned; Refused, LedgerBroken.
     """
@@ -119,7 +119,8 @@ def brought(
             f"`fedsov region set {own.region}` pins them"
         )
     known = recalled(ledger, memory.ledger)
-    if known.is_due(now, every=every) or replace(memory, ledger=known).is_asked_for:
+    at_most = every if memory.asked else timedelta()
+    if known.is_due(now, every=at_most) or replace(memory, ledger=known).is_asked_for:
         memory = replace(memory, announced=announce(ledger, [hub.name]), undelivered=True, is_shared=True)
         known = recalled(ledger, known)
     memory = replace(memory, ledger=known)

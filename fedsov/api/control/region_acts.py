@@ -5,10 +5,17 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from fedsov.api.control import witness_turns
+from fedsov.protocol.control import HEADS
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.runtimes.deployment.region_agent.agent import RegionActs
+from fedsov.runtimes.deployment.region_agent.agent import RegionActs, Repeated
 
 
 def region_acts(workspace: Path, name: str) -> RegionActs:
     """The acts of a region of a workspace, or of its own home."""
-    return RegionActs(running=lambda: control.RunningReport(endpoint="none", software=version("fedsov")))
+    witness = witness_turns.said_turns(workspace, name)
+    return RegionActs(
+        running=lambda: control.RunningReport(endpoint="none", software=version("fedsov")),
+        on_news={HEADS: witness},
+        repeated=(Repeated(witness_turns.SECONDS, witness),),
+    )

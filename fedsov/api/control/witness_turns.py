@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from fedsov.errors import FedsovError
 from fedsov.ledger.witnessing import EVERY
 from fedsov.protocol.witness_messages import WitnessAnswer
 from fedsov.region.admission import open_region
 from fedsov.region.witnessing import WitnessMemory, brought, received
+from fedsov.runtimes.deployment.hub_connection import HubUnreachable
+from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
 from fedsov.storage.workspace import Workspace
 
 SECONDS = 60.0
 """How often a region asks, beside each time that the hub has news of heads for it."""
 _TURNS = 20
 """Questions of one turn at most; what is left waits for the next."""
+_LOG = logging.getLogger(__name__)
 
 
 def region_turns(
@@ -29,6 +34,7 @@ def region_turns(
     memory = WitnessMemory()
 
     def turn(ask: Callable[[bytes], bytes]) -> list[str]:
+        """One turn: what it takes is noted and countersigned in the region's ledger."""
         nonlocal memory
         before = memory.ledger.alarms
         with open_region(Workspace(workspace).region(name), name) as (place, own):
@@ -43,3 +49,19 @@ def region_turns(
         return [each.sentence() for each in found]
 
     return turn
+
+
+def said_turns(workspace: Path, name: str) -> Callable[[ControlClient], None]:
+    """The same by an agent's connection; alarms, and why a turn could not be taken, are said in the agent's log."""
+    turn = region_turns(workspace, name)
+
+    def act(client: ControlClient) -> None:
+        try:
+            for alarm in turn(client.witness):
+                _LOG.warning("%s", alarm)
+        except HubUnreachable:
+            raise
+        except FedsovError as problem:
+            _LOG.warning("%s did not witness the other parties' ledgers: %s", name, problem)
+
+    return act
