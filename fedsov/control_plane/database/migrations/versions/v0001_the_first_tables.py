@@ -23,6 +23,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("subject"),
     )
     op.create_table(
+        "announced_heads",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("taken", sa.Boolean(), nullable=False),
+        sa.Column("received", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("party"),
+    )
+    op.create_table(
         "changes",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False),
@@ -34,6 +42,14 @@ def upgrade() -> None:
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("strange", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("owner"),
+    )
+    op.create_table(
+        "countersignatures",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("witness", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("party", "witness"),
     )
     op.create_table(
         "crossing_places",
@@ -67,6 +83,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("document"),
     )
     op.create_table(
+        "head_proofs",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("before", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("path", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("party", "before"),
+    )
+    op.create_table(
+        "heads_noted",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("witness", sa.String(length=64), nullable=False),
+        sa.Column("head", sa.String(length=90), nullable=False),
+        sa.PrimaryKeyConstraint("party", "witness"),
+    )
+    op.create_table(
         "newest_plan",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("hub", sa.String(length=200), nullable=False),
@@ -89,6 +120,13 @@ def upgrade() -> None:
         sa.Column("onward", sa.String(length=2000), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("state"),
+    )
+    op.create_table(
+        "party_alarms",
+        sa.Column("noter", sa.String(length=64), nullable=False),
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("noter", "party"),
     )
     op.create_table(
         "refusal_cases",
@@ -194,6 +232,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name"], unique=False)
+    op.create_table(
+        "shared_ledgers",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sharing", sa.String(length=20), nullable=False),
+        sa.Column("frontier", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("party"),
+    )
+    op.create_table(
+        "shared_parts",
+        sa.Column("party", sa.String(length=64), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("entry", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("party", "first"),
+    )
     op.create_table(
         "sign_in_attempts",
         sa.Column("id", sa.Integer(), nullable=False),
