@@ -16,7 +16,6 @@ from fedsov.control_plane.pages.site import Site
 from fedsov.control_plane.pages.views import overview_routes
 from fedsov.control_plane.people.accounts import NOTE as ACCOUNT
 from fedsov.control_plane.people.openid import LOOPBACK
-from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.party_file import HubAddress, read_party
@@ -28,13 +27,12 @@ NOTES = (PERSON_ACT, ACCOUNT, PROVIDER)
 
 def control_pages(hub: ControlHub, address: HubAddress) -> Any:
     """The ASGI application of a hub, which people reach at this address, or at the one that its party.yaml says."""
-    rollouts = HubRollouts(hub.database, hub.ledger, hub.repository)
     site = Site(
         hub.database,
         origins_of(address, _public_address(hub.home) or address),
         hub.ledger.note,
         noted=lambda: people_notes(hub.ledger),
-        acts=PageActs(hub.home, rollouts).acts,
+        acts=PageActs(hub.home, hub.rollouts).acts,
         provider=read_provider(hub.home),
         name=hub.name,
     )
