@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "Answer a file of rows by a registered model, in a region.",
     "promote": "Approve a registered model version for regions to serve.",
     "rollout": "A version comes to its regions step by step: propose, approve, start, status, rollback, freeze.",
+    "metrics": "What regions tell of the use of their endpoints: show, export.",
     "report": "Write the record of processing and cross-border transfers.",
     "account": "People of the hub's pages: add, list, change, reset, remove, token; openid.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",

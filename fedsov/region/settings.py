@@ -35,6 +35,7 @@ from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
 from fedsov.region.serving.settings import ServingSettings
+from fedsov.region.serving.use_settings import UseSettings
 from fedsov.region.trust.parties import Parties, put
 from fedsov.serialization import to_plain
 from fedsov.storage.atomic_files import sha256_hex
@@ -104,6 +105,7 @@ class RegionSettings:
         retention: shorter periods of some categories, and which column starts the clock of a data set's rows.
         serving: what is said of its endpoint.
         shared_entries: which entries of its ledger the other parties' record may have: nothing, crossings, everything.
+        metrics: what a hub may know of its use.
     """
 
     region: str
@@ -123,6 +125,7 @@ class RegionSettings:
     retention: RetentionRules = field(default_factory=RetentionRules)
     serving: ServingSettings = field(default_factory=ServingSettings)
     shared_entries: str = NOTHING
+    metrics: UseSettings = field(default_factory=UseSettings)
 
     @staticmethod
     def from_settings(plain: Any) -> RegionSettings:
@@ -151,6 +154,7 @@ class RegionSettings:
             retention=RetentionRules.from_settings(given.get("retention", {})),
             serving=ServingSettings.from_settings(given.get("serving", {})),
             shared_entries=choice("shared_entries", given.get("shared_entries", NOTHING), SHARING),
+            metrics=UseSettings.from_settings(given.get("metrics", {})),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -288,6 +292,7 @@ SETTABLE = (
     *(f"key_service.{part.name}" for part in fields(KeyService)),
     *(f"store.{part.name}" for part in fields(StorePlace)),
     *(f"serving.{part.name}" for part in fields(ServingSettings) if part.name != "issuers_sha256"),
+    *(f"metrics.{part.name}" for part in fields(UseSettings)),
 )
 """What `changed` may change beside ``keys.NAME``, ``parties``, ``retention.GROUP.NAME``, ``serving.limits.NAME``,
 ``serving.guard.NAME`` and `KEYS` of a data set."""

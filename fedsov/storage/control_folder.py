@@ -12,6 +12,7 @@
     control/                   in a region's folder
       root.json                the repository's root that the region's owner took, before anything was fetched
       metadata/, targets/      what was fetched and verified last
+      metrics/                 reports that passed the gate and wait for the hub
 
 Every path is a value; nothing is created until it is needed.
 """
@@ -80,3 +81,7 @@ class RegionControlFolder:
     @property
     def targets(self) -> Path:
         return self.root / "targets"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fedsov.api.control import rollout_answers
 from fedsov.api.control.control_hub import ControlHub
+from fedsov.api.control.hub_metrics import metrics_taken
 from fedsov.api.control.witness_answers import witness_answers
 from fedsov.runtimes.deployment.control.answers import ControlAnswers
 from fedsov.runtimes.deployment.hub.access import Caller
@@ -28,4 +29,5 @@ def control_answers(hub: ControlHub) -> ControlAnswers:
         sign_lists=partial(rollout_answers.sign_lists, hub),
         sign_roles=partial(rollout_answers.sign_roles, hub),
         witness=witness_answers(hub),
+        release_metrics=metrics_taken(hub),
     )

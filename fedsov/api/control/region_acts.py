@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fedsov.api.control import witness_turns
+from fedsov.api.control.use_sending import sends_reports
 from fedsov.protocol.control import HEADS
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.runtimes.deployment.region_agent.agent import RegionActs, Repeated
@@ -17,5 +18,5 @@ def region_acts(workspace: Path, name: str) -> RegionActs:
     return RegionActs(
         running=lambda: control.RunningReport(endpoint="none", software=version("fedsov")),
         on_news={HEADS: witness},
-        repeated=(Repeated(witness_turns.SECONDS, witness),),
+        repeated=(Repeated(witness_turns.SECONDS, witness), sends_reports(workspace, name)),
     )

@@ -102,10 +102,10 @@ def noised(
     scale = noise.cells / noise.epsilon
     margin = math.ceil(scale * math.log(noise.cells / noise.delta))
     counted = _bounded(frame, groups, noise.cells)
-    told = {group: len(counted.get(group, ())) + draw(scale) for group in groups}
+    noised_counts = {group: len(counted.get(group, ())) + draw(scale) for group in groups}
 
     def cells(group: Group, grid: Mapping[int, Mapping[int, People]]) -> list[tuple[Cell, int]]:
-        number, people = told.get(group, 0), len(counted.get(group, ()))
+        number, people = noised_counts.get(group, 0), len(counted.get(group, ()))
         if people < rule.least or number < rule.least + margin:
             return []
         return [(Cell(*group, tens(number), None), people)]

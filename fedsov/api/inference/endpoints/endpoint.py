@@ -183,6 +183,7 @@ def _endpoint(
         issuers_sha256=serving.issuers_sha256,
         limits=RequestLimits.from_json(dict(serving.limits)),
         log={"durable": serving.durable, "on_full_disk": serving.on_full_disk, "retention_days": days},
+        use_seconds=own.metrics.seconds,
         workers=serving.workers,
         host=listening.host,
         port=listening.port,

@@ -7,7 +7,8 @@ decides again whose requests are taken and publishes the endpoint anew. A jurisd
 no more, and it is said. Where it cannot decide (settings that were edited, a ledger that is full) it says so and tries
 again; the endpoint goes on as it was published, and closes when that is two days old (`EndpointPlace.valid_until`).
 It closes at once where the border permits nobody's requests any more. What somebody else puts in the place of what was
-published is written over.
+published is written over. It also closes the windows in which the endpoint's use is counted
+(`fedsov.api.control.closed_windows`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.control.closed_windows import close_windows, has_closed
 from fedsov.api.inference.endpoints.endpoint import Published, published_again
 from fedsov.api.inference.endpoints.serving_settings import watched_files
 from fedsov.errors import FedsovError
@@ -61,6 +63,7 @@ class Upkeep:
         self._watched: list[Path] = []
         self._refused: Mapping[str, str] = {}
         self._last: EndpointPlace | None = None
+        self._closes_again = 0.0
         self._watch = FolderWatch(ServingFolder(self._folder).root)
 
     def serve(self, health: Any) -> None:
@@ -72,6 +75,7 @@ class Upkeep:
             wait = SECONDS
             if now != done or not self._is_as_written():
                 done, wait = (now, SECONDS) if self.publish(health) else (done, AGAIN)
+            self.close_windows()
             self._wait(wait)
 
     def _wait(self, seconds: float) -> None:
@@ -107,6 +111,18 @@ class Upkeep:
             self._last = published.place
             self._say(published)
         return True
+
+    def close_windows(self) -> None:
+        """Has what the endpoint's use may tell leave by the region's gate, where a window ended."""
+        if time.monotonic() < self._closes_again or not has_closed(self._folder, time.time()):
+            return
+        try:
+            with open_region(self._folder, self._name) as (place, own):
+                for closed in close_windows(place, own, now=time.time()):
+                    self._lines.info("use", closed.sentence)
+        except (FedsovError, OSError) as error:
+            self._closes_again = time.monotonic() + AGAIN
+            self._lines.warning("use", f"a window of use could not be closed: {error}; it is tried again")
 
     def _is_as_written(self) -> bool:
         """Whether what was published last is what lies there."""

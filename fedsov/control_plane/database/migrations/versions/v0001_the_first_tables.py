@@ -272,6 +272,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("region"),
     )
     op.create_table(
+        "use_reports",
+        sa.Column("region", sa.String(length=100), nullable=False),
+        sa.Column("begins", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("ends", sa.BigInteger(), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("came_at", sa.Float(), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("region", "begins"),
+    )
+    op.create_index(op.f("ix_use_reports_ends"), "use_reports", ["ends"], unique=False)
+    op.create_table(
         "wanted_lists",
         sa.Column("region", sa.String(length=200), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False),
