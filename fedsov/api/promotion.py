@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.api.control import region_approval
-from fedsov.api.control.acting import hand_over
 from fedsov.api.control.control_hub import hub_rollouts
+from fedsov.api.control.handing_over import hand_over
 from fedsov.api.control.receivers import known_regions
 from fedsov.api.control.region_half import Approver, Half
 from fedsov.api.control.rollouts import RolloutProposal, approve_open, enroll, enter, verdict_of, verified

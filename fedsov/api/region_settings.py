@@ -7,13 +7,14 @@ change is refused until it has ended.
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.acting_person import UNSAID as UNSAID
+from fedsov.api.acting_person import user as user
 from fedsov.api.inference.endpoints.serving_settings import admit_requests, check_serving, take_issuers
 from fedsov.border.evidence.register_file import load_register
 from fedsov.border.law import law_owner
@@ -50,7 +51,6 @@ from fedsov.storage.locks import hold_workspace
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of, store_of
 
-UNSAID = "no reason given"
 INSTALLED_LAW = "law.bundle=installed"
 RESERVED = ("hub", "quarantine")
 EMPTY_GROUPS = frozenset(
@@ -379,14 +379,6 @@ def opened(root: Path, name: str, *, writes: bool, service: KeyService | None = 
             yield folder, ledger
         finally:
             ledger.close()
-
-
-def user() -> str:
-    """Whoever runs this, by the machine's name of them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown user"
 
 
 def _word(value: Any) -> str:

@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.acting_person import UNSAID, user
 from fedsov.api.control.control_hub import hub_rollouts
-from fedsov.api.control.region_half import put_list
-from fedsov.api.region_settings import UNSAID, user
 from fedsov.control_plane.regions.directory import directory
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.states import OPEN
 from fedsov.control_plane.rollouts.status import RolloutStatus
 from fedsov.control_plane.rollouts.wanted import drifting
-from fedsov.region.admission import open_region
-from fedsov.region.settings_file import FILE
-from fedsov.storage.workspace import Workspace
+from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 LOOK = 0.2
 """Seconds between two looks of whoever follows."""
@@ -62,18 +59,11 @@ def act(root: Path, name: str, number: int, *, by: str = "", why: str = "") -> R
     with hub_rollouts(root) as rollouts:
         acts = {"start": rollouts.start, "rollback": rollouts.rollback, "freeze": rollouts.freeze}
         status = acts[name](number, by=by or user(), why=why or UNSAID)
-        hand_over(rollouts, Workspace(root), status.rollout.order)
+        if any(is_there(ledger_of(Workspace(root).region(name))) for name in status.rollout.order):
+            from fedsov.api.control.handing_over import hand_over  # a hub's own home needs nothing of a region
+
+            hand_over(rollouts, Workspace(root), status.rollout.order)
     return status
-
-
-def hand_over(rollouts: HubRollouts, workspace: Workspace, names: Sequence[str]) -> None:
-    """Has the regions that are in this workspace take what was published for them. Raises as `put_list`."""
-    for name in names:
-        published = rollouts.published(name)
-        if published is None or not (workspace.region(name) / FILE).exists():
-            continue
-        with open_region(workspace.region(name), name) as (place, own):
-            put_list(place, own, published[0])
 
 
 def overview(root: Path, number: int | None = None, *, every: bool = False) -> RolloutsShown:

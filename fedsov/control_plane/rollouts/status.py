@@ -13,6 +13,9 @@ from fedsov.control_plane.rollouts.proposal import Proposal
 from fedsov.control_plane.rollouts.states import Rollout
 from fedsov.control_plane.rollouts.tables import Event
 
+SHOWN = 6
+"""Figures of an evaluation that a line shows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutStatus:
@@ -74,7 +77,9 @@ def status_of(connection: Connection, number: int) -> RolloutStatus:
 def _evaluation(proposal: Proposal) -> str:
     if not proposal.evaluation:
         return "its run noted no evaluation"
-    return ", ".join(f"{name} {value:.4g}" for name, value in sorted(proposal.evaluation.items()))
+    named = [f"{name} {value:.4g}" for name, value in sorted(proposal.evaluation.items())]
+    more = f" and {len(named) - SHOWN} more (--json)" if len(named) > SHOWN else ""
+    return f"{', '.join(named[:SHOWN])}{more}"
 
 
 def _next_steps(rollout: Rollout) -> Iterator[str]:

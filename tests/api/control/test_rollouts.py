@@ -10,6 +10,7 @@ import pytest
 from fedsov import registry
 from fedsov.api.control import acting, region_approval
 from fedsov.api.control.control_hub import hub_rollouts
+from fedsov.api.control.handing_over import hand_over
 from fedsov.api.control.rollouts import RolloutProposal, approve, propose
 from fedsov.api.inference.approval import approvals
 from fedsov.control_plane.rollouts.status import RolloutStatus
@@ -57,7 +58,7 @@ def _report(workspace: Workspace, region: str, word: str, version: int, *, count
     number = _listed(workspace, region).counter if counter is None else counter
     with hub_rollouts(workspace.root) as rollouts:
         rollouts.report(WindowReport(region=region, model="people", version=version, counter=number, word=word))
-        acting.hand_over(rollouts, workspace, ("DE", "GB"))
+        hand_over(rollouts, workspace, ("DE", "GB"))
 
 
 def test_a_version_comes_to_the_canary_first_then_to_the_others_and_the_alias_follows(workspace: Workspace) -> None:
@@ -135,7 +136,7 @@ def test_a_region_without_its_approver_s_signature_stays_and_is_shown_so(workspa
     assert f"GB stays where it is until `fedsov rollout approve {number} --region GB`" in lines
     region_approval.approve(workspace.root, number, "GB", by="C. Person", why="now")
     with hub_rollouts(workspace.root) as rollouts:
-        acting.hand_over(rollouts, workspace, ("GB",))
+        hand_over(rollouts, workspace, ("GB",))
     assert _serves(workspace)["GB"] == 1
 
 
