@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.control.use_drift import drift_of
 from fedsov.api.control.use_noise import draw_noise, reserved_noise
 from fedsov.api.inference.approval import approvals
 from fedsov.artifact import Artifact, Kind
@@ -119,7 +120,8 @@ def _closed(place: Place, own: RegionSettings, window: Window, frames: Sequence[
         why = f"fewer than {own.metrics.people} people stand behind each of {leaving.left_out} groups of requests"
         return ClosedWindow(window, why=why, left_out=leaving.left_out)
     cells = tuple(sorted(leaving.cells, key=lambda cell: (cell.key, cell.score or (), cell.seconds)))
-    report = UseReport(name, window.begins, window.seconds // 60, own.metrics.people, cells, noise=noise)
+    drift = () if noise else drift_of(place.folder, {(cell.model, cell.version) for cell in cells})
+    report = UseReport(name, window.begins, window.seconds // 60, own.metrics.people, cells, drift, noise)
     why = _cross(place, own, _noted(place, report, leaving))
     return ClosedWindow(window, None if why else report, why, leaving.left_out)
 

@@ -9,6 +9,7 @@ from typing import Any
 from fedsov.api.control.accounts import PROVIDER, read_provider
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.api.control.page_acts import PageActs
+from fedsov.control_plane.metrics.routes import metrics_routes
 from fedsov.control_plane.overview.read_overview import NewestOverview
 from fedsov.control_plane.pages.acting import NOTE as PERSON_ACT
 from fedsov.control_plane.pages.application import application
@@ -36,7 +37,7 @@ def control_pages(hub: ControlHub, address: HubAddress) -> Any:
         provider=read_provider(hub.home),
         name=hub.name,
     )
-    return application(site, routers=[overview_routes(NewestOverview(hub.database, hub=hub.name))])
+    return application(site, routers=[overview_routes(NewestOverview(hub.database, hub=hub.name)), metrics_routes()])
 
 
 def origins_of(*addresses: HubAddress) -> frozenset[str]:

@@ -68,6 +68,9 @@ def _endpoint(root: Path, name: str, listening: Listening, progress: Progress) -
         table = trial_issuer(root).resolve()
         set_settings(root, [name], [f"serving.issuers={json.dumps(str(table))}"], by=BY, why=WHY)
         progress(f"{name} believes the trial's tokens: whoever can read {table.parent} can be anybody")
+    if not show(root, name).settings.metrics.share:
+        set_settings(root, [name], ["metrics.share=true"], by=BY, why=WHY)
+        progress(f"{name} lets the hub know of its endpoint's use, of ten people or more a number (metrics.share)")
     if listening.tls and trial_certificate(root, name):
         progress(f"{name} has a certificate for this machine, signed by itself: regions/{name}/serving/tls.crt")
     published = publish_endpoint(root, name, listening)
