@@ -17,7 +17,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Float, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from fedsov.border.decisions import JOINED
 from fedsov.control_plane.compliance.counts import RefusalRecord, refusals
@@ -145,12 +158,38 @@ def _count_crossings(connection: Connection, owner: str, crossings: Sequence[Ent
     for line in crossings:
         for origin in line.answered_by:
             routes.setdefault((origin, line.destination), Counter())[_VERDICTS[line.verdict]] += 1
-    for (origin, destination), counts in sorted(routes.items()):
-        key = {"owner": owner, "origin": origin, "destination": destination}
-        _put(connection, ROUTES, key, add={word: counts[word] for word in _VERDICTS.values()})
+    _add_to_routes(connection, owner, routes)
     for code, name in sorted({line.destination: line.destination_name for line in crossings}.items()):
         if name:
             _put(connection, PLACES, {"code": code}, put={"name": name})
+
+
+def _add_to_routes(connection: Connection, owner: str, routes: Mapping[tuple[str, str], Mapping[str, int]]) -> None:
+    """Two statements for all routes of a block: a hundred regions have ten thousand."""
+    known = select(ROUTES.c.origin, ROUTES.c.destination).where(ROUTES.c.owner == owner)
+    present = {(origin, destination) for origin, destination in connection.execute(known)}
+    words = tuple(_VERDICTS.values())
+    rows = {key: {word: counts.get(word, 0) for word in words} for key, counts in sorted(routes.items())}
+    new = [{"owner": owner, "origin": key[0], "destination": key[1], **rows[key]} for key in rows if key not in present]
+    further = [
+        {
+            "at_origin": key[0],
+            "at_destination": key[1],
+            **{f"more_{word}": number for word, number in rows[key].items()},
+        }
+        for key in rows
+        if key in present
+    ]
+    if further:
+        here = (
+            ROUTES.c.owner == owner,
+            ROUTES.c.origin == bindparam("at_origin"),
+            ROUTES.c.destination == bindparam("at_destination"),
+        )
+        sums = {word: ROUTES.c[word] + bindparam(f"more_{word}") for word in words}
+        connection.execute(update(ROUTES).where(*here).values(sums), further)
+    if new:
+        connection.execute(insert(ROUTES), new)
 
 
 def _count_refusal(connection: Connection, owner: str, case: RefusalRecord) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, func, select
 
 from fedsov.control_plane.compliance.counts import Count
 from fedsov.control_plane.compliance.page import PUBLIC_CODES
@@ -40,17 +39,17 @@ MANY_REVIEWS = 20
 
 def crossings(connection: Connection) -> CrossingMatrix:
     """All crossings that were counted, as sums by origin and destination."""
-    routes = _routes(connection)
-    origins = _busiest(routes, "origin")
-    destinations = _busiest(routes, "destination")
-    shown = [route for route in routes if route.origin in origins and route.destination in destinations]
+    origins, destinations = (_busiest(connection, ROUTES.c[side]) for side in ("origin", "destination"))
+    shown = _routes(connection, ROUTES.c.origin.in_(origins), ROUTES.c.destination.in_(destinations))
+    distinct = select(ROUTES.c.origin, ROUTES.c.destination).distinct().subquery()
+    every = int(connection.scalar(select(func.count()).select_from(distinct)) or 0)
     names = {str(code): str(name) for code, name in connection.execute(select(PLACES.c.code, PLACES.c.name))}
     return CrossingMatrix(
         total=_total(connection),
         origins=origins,
         destinations=destinations,
         routes={(route.origin, route.destination): route for route in shown},
-        hidden=len(routes) - len(shown),
+        hidden=every - len(shown),
         owners={str(row.owner): int(row.entries) for row in connection.execute(select(LEDGERS).order_by("owner"))},
         names={code: names[code] for code in sorted({*origins, *destinations} & names.keys())},
     )
@@ -59,19 +58,20 @@ def crossings(connection: Connection) -> CrossingMatrix:
 def all_routes(connection: Connection) -> list[CountedRoute]:
     """Every route, refusals first, then the busiest."""
     return sorted(
-        _routes(connection), key=lambda each: (-each.count.refused, -each.count.total, each.origin, each.destination)
+        _routes(connection),
+        key=lambda each: (-each.count.refused, -each.count.total, each.origin, each.destination),
     )
 
 
-def _routes(connection: Connection) -> list[CountedRoute]:
+def _routes(connection: Connection, *where: ColumnElement[bool]) -> list[CountedRoute]:
     sums = [func.sum(ROUTES.c[word]) for word in VERDICTS]
-    grouped = select(ROUTES.c.origin, ROUTES.c.destination, *sums).group_by(ROUTES.c.origin, ROUTES.c.destination)
-    return [_route(tuple(row)) for row in connection.execute(grouped)]
-
-
-def _route(row: Sequence[Any]) -> CountedRoute:
-    origin, destination, *counts = row
-    return CountedRoute(origin, destination, Count(*(int(each) for each in counts)))
+    places = (ROUTES.c.origin, ROUTES.c.destination)
+    return [
+        CountedRoute(origin, destination, Count(*(int(each) for each in counts)))
+        for origin, destination, *counts in connection.execute(
+            select(*places, *sums).where(*where).group_by(*places).order_by(*places)
+        )
+    ]
 
 
 def _total(connection: Connection) -> Count:
@@ -79,13 +79,10 @@ def _total(connection: Connection) -> Count:
     return Count(*(int(each or 0) for each in sums.one()))
 
 
-def _busiest(routes: Sequence[CountedRoute], side: str) -> tuple[str, ...]:
+def _busiest(connection: Connection, side: Column[str]) -> tuple[str, ...]:
     """The places with most crossings, then in the order of their codes, public ones last."""
-    totals: dict[str, int] = {}
-    for route in routes:
-        place = getattr(route, side)
-        totals[place] = totals.get(place, 0) + route.count.total
-    busiest = sorted(totals, key=lambda place: (-totals[place], place))[:MANY_PLACES]
+    total = func.sum(ROUTES.c.permitted + ROUTES.c.reviewed + ROUTES.c.refused)
+    busiest = connection.scalars(select(side).group_by(side).order_by(total.desc(), side).limit(MANY_PLACES))
     return tuple(sorted(busiest, key=lambda place: (place in PUBLIC_CODES, place)))
 
 

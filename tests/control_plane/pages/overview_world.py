@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from sqlalchemy import insert
 
 from fedsov.border.gate import ARRIVE
 from fedsov.control_plane.database.engine import Database
-from fedsov.control_plane.overview.collecting import count_entries
+from fedsov.control_plane.overview.collecting import PLANS, count_entries
 from fedsov.control_plane.overview.counted_entries import counted_up_to
 from fedsov.control_plane.regions.directory import put_report
 from fedsov.control_plane.repository.tables import REGIONS
@@ -171,3 +172,38 @@ def fill(database: Database) -> Database:
         entries(database, name, [home, *updates, {"act": "note", "at": AT.format(3), "note": {"privacy": budget}}])
     entries(database, "DE", [review("DE", "US"), review("DE", "US", at=AT.format(7))])
     return database
+
+
+def many(database: Database, *, regions: int = 100, crossings: int = 100_000) -> Database:
+    """A federation of so many regions that crossed so often, with a rollout to all of them."""
+    names = [f"R{number:03d}" for number in range(regions)]
+    champion = ("stackoverflow", 2, "champion")
+    with database.changing() as connection:
+        enroll(connection, *names)
+        for name in names:
+            want(connection, name, [champion])
+            report(connection, name, [champion], word="watching" if name.endswith("7") else "ok")
+        steps = {name: Step("signed") for name in names}
+        add_rollout(connection, Rollout(0, "stackoverflow", 3, "running", names[0], steps))
+        put_plan(connection, names)
+
+    def origins(number):
+        return [names[(number // regions * step) % regions] for step in (1, 7, 31)]
+
+    bodies = [crossing("hub", names[number % regions], origins=origins(number)) for number in range(crossings)]
+    for start in range(0, crossings, 1_000):
+        block = bodies[start : start + 1_000]
+        entries(database, "hub", [*block[1:], refusal("hub", names[start % regions], reason=f"reason {start // 1000}")])
+    return database
+
+
+def put_plan(connection, names):
+    """The newest plan, as `collect` takes it from the hub's folder."""
+    strategies = ("federated", "transfer_learning", "synthetic", "local")
+    planned = [
+        {"name": name, "rows": 500 + number, "strategy": strategies[number % 7 % 4], "reason": "757 rows are enough"}
+        | {"donor": "", "blocked": [], "amendments": []}
+        for number, name in enumerate(names)
+    ]
+    about = {"run": "r1", "at": AT.format(2), "contributors": [], "marks": [], "unsafe": False, "regions": planned}
+    connection.execute(insert(PLANS).values(id=1, hub="hub", body=json.dumps(about)))
