@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.api.control.rollout_answers import take_reports
+from fedsov.control_plane.overview.collecting import collect
 from fedsov.control_plane.repository.renewal import renew
 from fedsov.runtimes.deployment.control.drivers import Driver
+from fedsov.storage.workspace import Workspace
 
-HOUR, SOON = 3600.0, 2.0
+HOUR, SOON, SECOND = 3600.0, 2.0, 1.0
 
 
 def control_drivers(hub: ControlHub) -> Sequence[Driver]:
     """The drivers of a hub."""
     return (
         Driver("renewal of what regions fetch", lambda: renew(hub.repository), HOUR),
+        Driver("counting of what the ledger says", lambda: collect(hub.database, Workspace(hub.home).hub), SECOND),
         Driver("rollouts by what regions report", lambda: take_reports(hub), SOON, at_changes=True),
     )

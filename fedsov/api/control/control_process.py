@@ -15,11 +15,13 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fedsov.api.control.control_answers import control_answers
 from fedsov.api.control.control_drivers import control_drivers
 from fedsov.api.control.control_hub import control_hub
 from fedsov.api.control.control_pages import control_pages
+from fedsov.control_plane.pages.views import ENDING
 from fedsov.keys.certificates import identity_of
 from fedsov.runtimes.deployment.control.drivers import Changed, drive
 from fedsov.runtimes.deployment.control.pages_server import PagesServer, pages_server
@@ -56,7 +58,7 @@ async def serve(place: ControlPlace, health: Health, stop: asyncio.Event) -> Non
         await service.start(str(place.regions), credentials)
         work = [drive(each, changed) for each in control_drivers(hub)]
         if place.people is not None and (application := control_pages(hub, place.people)) is not None:
-            work.append(_pages(pages_server(application, place.people, credentials), stop))
+            work.append(_pages(application, pages_server(application, place.people, credentials), stop))
         tasks = [asyncio.create_task(each) for each in work]
         health.tell(waits_for="", connected=True)
         try:
@@ -79,9 +81,10 @@ async def _until_stopped(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]
                 task.result()
 
 
-async def _pages(pages: PagesServer, stop: asyncio.Event) -> None:
+async def _pages(application: Any, pages: PagesServer, stop: asyncio.Event) -> None:
     serving = asyncio.create_task(pages.serve())
     await _until(stop, None, [serving])
+    setattr(application.state, ENDING, True)
     pages.should_exit = True
     await serving
 

@@ -6,6 +6,7 @@ newest.at(datetime.now(UTC))          # read again only where something changed,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -38,18 +39,24 @@ def overview_of(connection: Connection, hub: str, now: datetime) -> Overview:
     )
 
 
+def utc_now() -> datetime:
+    """The time of this machine."""
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class NewestOverview:
     """The overview that several readers share: read once for all of them."""
 
     database: Database
     hub: str
+    now: Callable[[], datetime] = utc_now
     _lock: Lock = field(default_factory=Lock)
     _latest: tuple[int, datetime, Overview] | None = None
 
-    def at(self, now: datetime | None = None) -> Overview:
+    def read(self) -> Overview:
         """The overview of now."""
-        now = now or datetime.now(UTC)
+        now = self.now()
         with self._lock:
             changes = self.database.changes
             if self._latest is not None:

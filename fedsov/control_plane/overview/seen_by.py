@@ -32,4 +32,11 @@ def seen_by(overview: Overview, person: Person) -> Overview:
 
 
 def _of_regions(rollout: ShownRollout, person: Person) -> ShownRollout:
-    return replace(rollout, regions=tuple(region for region in rollout.regions if person.is_for(region.name)))
+    """The rollout with this person's regions, and without a sentence that names another."""
+    hidden = {region.name for region in rollout.regions if not person.is_for(region.name)}
+    words = {word.strip(".,:;()`") for word in rollout.stopped.split()}
+    return replace(
+        rollout,
+        regions=tuple(region for region in rollout.regions if person.is_for(region.name)),
+        stopped="" if words & hidden else rollout.stopped,
+    )

@@ -39,6 +39,8 @@ PARTS = (
     *("alarms", "summary", "regions", "plan", "crossings", "refusals"),
     *("rollouts", "reviews", "budgets", "documents"),
 )
+ENDING = "is_ending"
+"""Set in the application's state, it has streams end, since the service does; pages begin them again."""
 LOOK_SECONDS = 0.5
 """How often a stream looks for changes."""
 GUARD_LOOKS = 20
@@ -104,7 +106,7 @@ def _crossings(request: Request, person: Person, page: int) -> HTMLResponse:
 
 
 def _context(request: Request, newest: NewestOverview, person: Person) -> dict[str, Any]:
-    overview, acts = seen_by(newest.at(), person), site_of(request).acts
+    overview, acts = seen_by(newest.read(), person), site_of(request).acts
     return {
         "overview": overview,
         "digests": digests(overview),
@@ -115,6 +117,7 @@ def _context(request: Request, newest: NewestOverview, person: Person) -> dict[s
         "verdict_tones": VERDICT_TONES,
         "document_tones": DOCUMENT_TONES,
         "act_titles": ACT_TITLES,
+        "may_propose": acts.propose is not None and person.is_for_all and person.may(Right.OPERATE),
         "acts_of": lambda rollout: acts_of(rollout, person, acts),
     }
 
@@ -142,8 +145,8 @@ async def _events(request: Request, newest: NewestOverview, person: Person) -> A
     """The stream of one page: ends with the session, or with the page."""
     sent: dict[str, str] = {}
     looks = 0
-    while not await request.is_disconnected():
-        now = await run_in_threadpool(lambda: digests(seen_by(newest.at(), person)))
+    while not (getattr(request.app.state, ENDING, False) or await request.is_disconnected()):
+        now = await run_in_threadpool(lambda: digests(seen_by(newest.read(), person)))
         if now != sent:
             sent = now
             yield f"event: parts\ndata: {json.dumps(now)}\n\n"
