@@ -62,10 +62,12 @@ def act_on_rollout(site: Site, person: Person, number: int, act: Act, *, region:
 
     Raises NotThere, Forbidden, ConfigurationError; as the act does.
     """
-    rollout_seen_by(site, person, number)
+    seen = rollout_seen_by(site, person, number)
     if region and act != "approve":
         raise ConfigurationError(f"{act} is about the whole rollout; leave the region out")
     check_region(person, RIGHTS[act], region)
+    if region and region not in seen["regions"]:
+        raise NotThere(f"rollout {number} is not for a region of that name")
     acts = {"approve": site.acts.approve, "start": site.acts.start, "freeze": site.acts.freeze}
     perform = (acts | {"rollback": site.acts.rollback})[act]
     if perform is None:

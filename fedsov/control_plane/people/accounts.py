@@ -25,6 +25,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     delete,
     insert,
     select,
@@ -39,16 +40,17 @@ from fedsov.control_plane.people.roles import Person, Role
 from fedsov.control_plane.people.sessions import begin_program_session, end_sessions
 from fedsov.errors import ConfigurationError, unknown
 
+LONGEST_SUBJECT = 255
 ACCOUNTS = Table(
     "accounts",
     METADATA,
     Column("name", String(64), primary_key=True),
     Column("roles", String(200), nullable=False),
-    Column("regions", String(4000), nullable=False),
+    Column("regions", Text, nullable=False),
     Column("password", String(200), nullable=False),
     Column("is_temporary", Boolean, nullable=False),
     Column("temporary_until", Float, nullable=False),
-    Column("subject", String(255), nullable=True, unique=True),
+    Column("subject", String(LONGEST_SUBJECT), nullable=True, unique=True),
     Column("added", Float, nullable=False),
 )
 """One row a person. `password` is what argon2 keeps of it; "" for who signs in by the OpenID provider."""
@@ -124,6 +126,10 @@ class Accounts:
         if not _NAME.fullmatch(account.name):
             raise ConfigurationError(
                 f"{account.name!r} is no account's name; write small letters, digits, dot, hyphen, @ (at most 64)"
+            )
+        if len(account.subject) > LONGEST_SUBJECT:
+            raise ConfigurationError(
+                f"a subject has at most {LONGEST_SUBJECT} letters (OpenID Connect); copy its `sub`"
             )
         temporary, stored = _first_password(account, password)
         values = {

@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, delete, func, insert, select
 
-from fedsov.control_plane.database.engine import METADATA, Database
+from fedsov.control_plane.database.engine import CHANGES, METADATA, Database
 from fedsov.errors import LimitExceeded
 
 ATTEMPTS = Table(
@@ -38,6 +38,7 @@ def take_attempt(database: Database, name: str, address: str, *, now: float) -> 
     """
     digests = _digests(name, address)
     with database.changing(wakes=False) as connection:
+        connection.execute(select(CHANGES.c.id).with_for_update())  # attempts at once are counted after each other
         connection.execute(delete(ATTEMPTS).where(ATTEMPTS.c.at <= now - WINDOW_SECONDS))
         for scope, digest in digests.items():
             count = connection.scalar(select(func.count()).select_from(ATTEMPTS).where(ATTEMPTS.c[scope] == digest))

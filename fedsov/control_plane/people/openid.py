@@ -108,7 +108,7 @@ def begin_sign_in(database: Database, *, guest: str, onward: str, now: float) ->
 def take_sign_in(database: Database, *, state: str, guest: str, now: float) -> SignIn | None:
     """The sign-in of a state that the same browser began, once; None for any other, an old one, and a second time."""
     with database.changing(wakes=False) as connection:
-        row = connection.execute(select(BEGUN).where(BEGUN.c.state == _digest(state))).one_or_none()
+        row = connection.execute(select(BEGUN).where(BEGUN.c.state == _digest(state)).with_for_update()).one_or_none()
         is_old = or_(BEGUN.c.state == _digest(state), BEGUN.c.at <= now - SECONDS)
         connection.execute(delete(BEGUN).where(is_old))
     if row is None or row.guest != _digest(guest) or row.at <= now - SECONDS:

@@ -66,6 +66,14 @@ def test_an_account_for_a_region_sees_that_region_of_a_rollout_alone(acting):
     assert [sorted(each["regions"]) for each in whole] == [["FR"], ["DE", "FR"]]
 
 
+def test_a_region_that_the_rollout_is_not_for_is_answered_as_none(acting, calls):
+    calls.asked.clear()
+    for region in ("US", "\x00", "../DE", "DE' OR '1'='1"):
+        for answer in posts(acting.browser("adam"), "/rollouts/1/approve", {"why": "x", "region": region}):
+            assert answer.status_code == 404 and region not in answer.text
+    assert not calls.asked
+
+
 def test_proposing_is_for_operators_of_every_region(acting, calls):
     body = {"model": "m", "version": 3, "why": "better"}
     for name in PEOPLE:

@@ -13,7 +13,7 @@ def upgrade() -> None:
         "accounts",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("roles", sa.String(length=200), nullable=False),
-        sa.Column("regions", sa.String(length=4000), nullable=False),
+        sa.Column("regions", sa.Text(), nullable=False),
         sa.Column("password", sa.String(length=200), nullable=False),
         sa.Column("is_temporary", sa.Boolean(), nullable=False),
         sa.Column("temporary_until", sa.Float(), nullable=False),
