@@ -34,6 +34,7 @@ from fedsov.protocol.witness_messages import NOTHING, SHARING
 from fedsov.region.limits import Limits
 from fedsov.region.own_dataset import KEYS, OwnDataset, in_shell
 from fedsov.region.privacy_life import RegionPrivacy
+from fedsov.region.proposals import proposable
 from fedsov.region.serving.settings import ServingSettings
 from fedsov.region.serving.use_settings import UseSettings
 from fedsov.region.trust.parties import Parties, put
@@ -106,6 +107,7 @@ class RegionSettings:
         serving: what is said of its endpoint.
         shared_entries: which entries of its ledger the other parties' record may have: nothing, crossings, everything.
         metrics: what a hub may know of its use.
+        proposals: which of these the hub may propose to change; none where nothing is listed.
     """
 
     region: str
@@ -126,6 +128,7 @@ class RegionSettings:
     serving: ServingSettings = field(default_factory=ServingSettings)
     shared_entries: str = NOTHING
     metrics: UseSettings = field(default_factory=UseSettings)
+    proposals: tuple[str, ...] = ()
 
     @staticmethod
     def from_settings(plain: Any) -> RegionSettings:
@@ -155,6 +158,7 @@ class RegionSettings:
             serving=ServingSettings.from_settings(given.get("serving", {})),
             shared_entries=choice("shared_entries", given.get("shared_entries", NOTHING), SHARING),
             metrics=UseSettings.from_settings(given.get("metrics", {})),
+            proposals=proposable(given.get("proposals", [])),
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -286,7 +290,7 @@ def first_settings(
 
 SETTABLE = (
     *("law.bundle", "law.rules", "law.owner", "law.unsafe_open", "evidence", "rehearsal", "applications"),
-    "shared_entries",
+    *("shared_entries", "proposals"),
     *("retention_days", "retention.categories", "retention.starts", "privacy.require", "privacy.lifetime_epsilon"),
     *(f"limits.{part.name}" for part in fields(Limits)),
     *(f"key_service.{part.name}" for part in fields(KeyService)),

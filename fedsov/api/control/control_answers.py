@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from fedsov.api.control import rollout_answers
+from fedsov.api.control.configuration_answers import take_region_answer
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.api.control.hub_metrics import metrics_taken
 from fedsov.api.control.witness_answers import witness_answers
@@ -30,4 +31,5 @@ def control_answers(hub: ControlHub) -> ControlAnswers:
         sign_roles=partial(rollout_answers.sign_roles, hub),
         witness=witness_answers(hub),
         release_metrics=metrics_taken(hub),
+        answer_configuration=partial(take_region_answer, hub),
     )

@@ -115,7 +115,7 @@ def admit_hosts(gate: Gate, own: RegionSettings, codes: Sequence[str], categorie
     """
     refused = []
     for code in codes:
-        crossing, decision = _decided(gate, own, code, categories)
+        crossing, decision = decided(gate, own, code, categories)
         gate.record(crossing, decision, act=ARRIVE)
         if not isinstance(decision, Permit):
             refused.append(Refused(crossing, decision))
@@ -140,7 +140,7 @@ def hosting(
 
     def settle(code: str, *, beside: Decision | None = None) -> Decision:
         """Decides about a code; a part `beside` whose country's answer the same one is needs no entry."""
-        crossing, decision = _decided(gate, own, code, asked)
+        crossing, decision = decided(gate, own, code, asked)
         is_news = _is_other(before.get(code), crossing, decision)
         if is_news and (beside is None or code in before or not _is_same(beside, decision)):
             gate.record(crossing, decision, act=ARRIVE, lapsed=_lapsed(before.get(code), decision))
@@ -163,7 +163,8 @@ def _is_same(first: Decision, second: Decision) -> bool:
     return (first.verdict, first.rules, first.documents) == (second.verdict, second.rules, second.documents)
 
 
-def _decided(gate: Gate, own: RegionSettings, code: str, categories: Iterable[str]) -> tuple[Crossing, Decision]:
+def decided(gate: Gate, own: RegionSettings, code: str, categories: Iterable[str]) -> tuple[Crossing, Decision]:
+    """What the gate would say of a jurisdiction's requests today; nothing is recorded."""
     crossing = crossing_of(own, code, categories, gate.today())
     asked = replace(crossing, artifact=replace(crossing.artifact, count=MANY), count_12m=MANY, count_year=MANY)
     return crossing, decide(asked, gate.bundle, gate.evidence, crossing.on)

@@ -111,12 +111,15 @@ class ApprovedSource:
 
         Raises RepositoryRefused for a path that nobody published, or another content than was signed; OSError.
         """
-        if self._updater is None:
-            self.poll()
-        if self._updater is None:
-            raise RepositoryRefused(f"the repository was not read yet; {_AGAIN}")
+        updater = self._read()
         with _refusals(self._pins.region):
-            return self._download(self._updater, _target(self._updater, path))
+            return self._download(updater, _target(updater, path))
+
+    def is_published(self, path: str) -> bool:
+        """Whether there is a file under this path, as of the last poll. Raises RepositoryRefused, OSError."""
+        updater = self._read()
+        with _refusals(self._pins.region):
+            return updater.get_targetinfo(path) is not None
 
     def approved_file(self, path: str, sha256: str, *, most: int) -> bytes:
         """A file whose digest the approved list tells, which hub and region signed: no metadata is read for it.
@@ -133,6 +136,14 @@ class ApprovedSource:
         if sha256_hex(content) != sha256:
             raise RepositoryRefused(f"{path[:200]} is not the file that was approved; {_AGAIN}")
         return content
+
+    def _read(self) -> Updater:
+        """What the last poll read."""
+        if self._updater is None:
+            self.poll()
+        if self._updater is None:
+            raise RepositoryRefused(f"the repository was not read yet; {_AGAIN}")
+        return self._updater
 
     def _unchanged(self, polled: Polled) -> Polled:
         if self._now() >= polled.fresh_until:

@@ -129,6 +129,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("noter", "party"),
     )
     op.create_table(
+        "proposed_settings",
+        sa.Column("region", sa.String(length=63), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("at", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("region", "key"),
+    )
+    op.create_table(
         "refusal_cases",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("owner", sa.String(length=200), nullable=False),
@@ -232,6 +243,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_index(op.f("ix_sessions_name"), "sessions", ["name"], unique=False)
+    op.create_table(
+        "settings_answers",
+        sa.Column("region", sa.String(length=63), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("region"),
+    )
+    op.create_table(
+        "settings_proposals",
+        sa.Column("region", sa.String(length=63), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("region"),
+    )
     op.create_table(
         "shared_ledgers",
         sa.Column("party", sa.String(length=64), nullable=False),
