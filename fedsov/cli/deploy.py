@@ -52,6 +52,12 @@ class DeployInitArguments(Arguments):
     place: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make: ca, hub and invitations.")]
     host: Annotated[str, typer.Option("--host", metavar="NAME", help="The hub's name or address, as regions reach it.")]
     port: Annotated[int, typer.Option("--port", metavar="N", help="Where the hub listens.", parser=positive)] = PORT
+    control_port: Annotated[
+        int, typer.Option("--control-port", metavar="N", help="For regions' agents; by default the next port.")
+    ] = 0
+    pages_port: Annotated[
+        int, typer.Option("--pages-port", metavar="N", help="For people's pages; by default the one after it.")
+    ] = 0
     days: Days = 365
     secret: Secret = None
     by: By = ""
@@ -89,7 +95,7 @@ def init(arguments: DeployInitArguments) -> None:
     outcome = set_up(
         arguments.place,
         settings,
-        HubAddress(arguments.host, arguments.port),
+        HubAddress(arguments.host, arguments.port, arguments.control_port, arguments.pages_port),
         passphrase=lambda new: passphrase(arguments.secret, new=new),
         now=datetime.now(UTC),
         days=arguments.days,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -51,6 +52,11 @@ class HubAddress:
     def pages(self) -> HubAddress:
         """Where people reach its pages."""
         return HubAddress(self.host, self.pages_port or self.port + NEXT_PORTS[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; ports that follow from the hub's own are left out."""
+        others = {name: number for name in OTHER_PORTS if (number := getattr(self, name))}
+        return {"host": self.host, "port": self.port, **others}
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -115,7 +121,5 @@ def check_regions_here(home: Path) -> None:
 
 def write_party(path: Path, party: PartyFile) -> None:
     """Puts the file in its place. Raises WorkspaceUnusable."""
-    others = {name: number for name in OTHER_PORTS if (number := getattr(party.hub, name))}
-    hub = {"host": party.hub.host, "port": party.hub.port, **others}
-    plain = {"name": party.name, "role": party.role, "hub": hub}
+    plain = {"name": party.name, "role": party.role, "hub": party.hub.to_json()}
     write_file(path, yaml.safe_dump(plain, sort_keys=False).encode())

@@ -58,3 +58,12 @@ def test_a_run_within_one_workspace_is_refused_where_the_other_parties_are_elsew
     write_party(deployment / "party.yaml", PartyFile("hub", "hub", HubAddress("hub.example")))
     (deployment / "regions").mkdir()
     check_regions_here(tmp_path)  # a trial
+
+
+def test_the_control_planes_ports_follow_the_hubs_own_unless_they_are_named(tmp_path: Path) -> None:
+    for hub, ports in ((HubAddress("hub", 9092), (9093, 9094)), (HubAddress("hub", 9092, 443, 444), (443, 444))):
+        write_party(tmp_path / "party.yaml", PartyFile("DE", "region", hub))
+        read = read_party(tmp_path / "party.yaml").hub
+        assert read == hub
+        assert (read.control.port, read.pages.port) == ports
+        assert ("control_port" in (tmp_path / "party.yaml").read_text()) == (hub.control_port > 0)

@@ -159,8 +159,9 @@ class Workload:
     @property
     def reaching(self) -> tuple[Reachable, ...]:
         """Every service that it may reach: for a region the hub first."""
-        own = () if self.is_hub else tuple(Reachable("hub", each, self.hub.port) for each in self.hub_addresses)
-        return own + self.reaches
+        ports = {"hub": self.hub.port, "control": self.hub.control.port}
+        own = [Reachable(name, each, port) for each in self.hub_addresses for name, port in ports.items()]
+        return (() if self.is_hub else tuple(own)) + self.reaches
 
     @property
     def bridge(self) -> str:
@@ -169,9 +170,14 @@ class Workload:
 
     @property
     def listening(self) -> tuple[Listener, ...]:
-        """Every port that others than the party's own zone may reach, the hub's own first, and further listeners."""
-        own = (Listener("hub", self.hub.port, self.member_networks or ("0.0.0.0/0", "::/0")),) if self.is_hub else ()
-        return own + self.listeners
+        """Every port that others than the party's own zone may reach, the hub's own first, and further listeners.
+
+        A hub has three: its own, the control plane's for regions, and that of its pages for people.
+        """
+        ports = {"hub": self.hub.port, "control": self.hub.control.port, "pages": self.hub.pages.port}
+        whence = self.member_networks or ("0.0.0.0/0", "::/0")
+        own = [Listener(name, port, whence) for name, port in ports.items()] if self.is_hub else []
+        return (*own, *self.listeners)
 
 
 def _distinct(workload: Workload) -> None:

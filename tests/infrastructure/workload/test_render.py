@@ -157,7 +157,8 @@ def _policy(workload):
 def test_a_region_reaches_its_hub_and_nobody_reaches_it_but_its_zone():
     spec = _policy(REGION)
     assert spec["egress"] == [
-        {"to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}], "ports": [{"protocol": "TCP", "port": 9092}]}
+        {"to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}], "ports": [{"protocol": "TCP", "port": port}]}
+        for port in (9092, 9093)
     ]
     assert spec["ingress"] == [{"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8081}]}]
 
@@ -165,7 +166,7 @@ def test_a_region_reaches_its_hub_and_nobody_reaches_it_but_its_zone():
 def test_further_listeners_and_services_are_open_to_those_named_alone():
     spec = _policy(FULL)
     to = [rule["to"][0].get("ipBlock", {}).get("cidr", "names") for rule in spec["egress"]]
-    assert to == ["203.0.113.7/32", "2001:db8::7/128", "10.1.2.3/32", "names"]
+    assert to == ["203.0.113.7/32"] * 2 + ["2001:db8::7/128"] * 2 + ["10.1.2.3/32", "names"]
     ports = {rule["ports"][0]["port"]: rule["from"] for rule in spec["ingress"]}
     assert ports == {
         8081: [{"podSelector": {}}],
@@ -178,10 +179,10 @@ def test_further_listeners_and_services_are_open_to_those_named_alone():
     assert ports == ["127.0.0.1:8443:8443", "8444:8444"]
 
 
-def test_a_hub_is_reached_on_its_port_and_reaches_nobody():
+def test_a_hub_is_reached_on_its_ports_and_reaches_nobody():
     spec = _policy(HUB)
     assert spec["egress"] == []
-    assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == [8081, 9092]
+    assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == [8081, 9092, 9093, 9094]
     assert spec["ingress"][1]["from"] == [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
 
 

@@ -49,7 +49,8 @@ _STEPS = """\
    secret is in it.
 5. You get back `package-{name}.json`: `fedsov deploy accept package-{name}.json --workspace HOME`.
 
-The region opens connections to {host}, port {port}, and to nothing else. Nobody connects to the region.
+The region opens connections to {host}, ports {port} and {control_port}, and to nothing else. Nobody connects to the
+region.
 """
 
 
@@ -86,11 +87,12 @@ def write_invitation(folder: Path, settings: RegionSettings, hub: HubAddress, hu
     name = check_name(settings.region)
     plain = {
         "name": name,
-        "hub": {"host": hub.host, "port": hub.port, "name": hub_name, "key": settings.keys[hub_name]},
+        "hub": {**hub.to_json(), "name": hub_name, "key": settings.keys[hub_name]},
         "settings": _proposed(settings),
     }
     text = _HEAD.format(name=name) + yaml.safe_dump(_proposed(settings), sort_keys=False, width=110)
-    steps = _STEPS.format(name=name, version=__version__, host=hub.host, port=hub.port)
+    control_port = hub.control.port
+    steps = _STEPS.format(name=name, version=__version__, host=hub.host, port=hub.port, control_port=control_port)
     write_file(folder / AUTHORITY, ca.text)
     write_file(folder / FILE, signed_text.written(FORMAT, plain, ca.signature))
     write_file(folder / SETTINGS, text.encode())
@@ -125,7 +127,8 @@ def read_invitation(folder: Path, *, trusted: str, now: datetime) -> Invitation:
         raise ConfigurationError(
             f"{folder / SETTINGS} pins another key for {hub['name']} than the invitation; undo that"
         )
-    address, edited = HubAddress(hub["host"], hub["port"]), _edited(plain["settings"], settings)
+    edited = _edited(plain["settings"], settings)
+    address = HubAddress(hub["host"], hub["port"], hub.get("control_port", 0), hub.get("pages_port", 0))
     return Invitation(settings.region, address, hub["name"], hub["key"], authority, settings, tuple(edited))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from fedsov.errors import CertificateRefused, FedsovError, KeyUnavailable
 from fedsov.keys.certificates import REGION, der_of
-from fedsov.runtimes.deployment.hub.access import CERTIFICATE, Access, Caller, NotAllowed
+from fedsov.runtimes.deployment.hub.access import CERTIFICATE, MOST_KNOWN, Access, Caller, NotAllowed
 
 RATE, BURST = 50.0, 400.0
 """Calls a second that a region may make on the whole, and at once."""
@@ -83,6 +83,6 @@ class Callers:
             self._under_way[who.name] -= 1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=MOST_KNOWN)
 def _der(pem: bytes) -> bytes:
     return der_of(pem)

@@ -24,6 +24,9 @@ from fedsov.storage.deployment_folder import DeploymentFolder
 CERTIFICATE = "fedsov.certificate"
 """In a scope's ``extensions``: the certificate of the connection (DER), as the server wrote it (`tls_server`)."""
 
+MOST_KNOWN = 4096
+"""Certificates whose names are remembered: more than there are regions, which call in turn."""
+
 
 class NotAllowed(FedsovError):
     """A party that may not do what it asks for."""
@@ -40,7 +43,7 @@ class Caller:
     public_key: str
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=MOST_KNOWN)
 def caller_of(certificate: bytes) -> Caller:
     """Who a certificate (DER) names. Raises CertificateRefused."""
     who: Identity = identity_of(certificate)

@@ -41,6 +41,7 @@ CHECKS = (
     Check("revocation", of_papers.revoked, ("certificate", "ledger", "region.yaml"), (HUB, REGION)),
     Check("hub's name", of_hub.name, ("party file",)),
     Check("hub's port", of_hub.port, ("hub's name",), _AWAY),
+    Check("control plane's port", of_hub.control_port, ("hub's name",), (REGION,)),
     Check("handshake", of_hub.handshake, ("hub's port", "certificate and key"), _AWAY),
     Check("clock", of_hub.clock, ("handshake",), _AWAY),
 )

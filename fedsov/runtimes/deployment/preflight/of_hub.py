@@ -37,15 +37,32 @@ def name(examined: ExaminedHome) -> str:
 
 def port(examined: ExaminedHome) -> str:
     """That somebody listens there."""
-    hub = examined.party.hub
+    return _listened_on(examined.party.hub)
+
+
+def control_port(examined: ExaminedHome) -> str:
+    """That somebody listens where regions reach the control plane."""
+    return _listened_on(examined.party.hub.control)
+
+
+def is_listened_on(place: HubAddress) -> bool:
+    """Whether somebody listens at an address."""
     try:
-        socket.create_connection((hub.host, hub.port), timeout=SECONDS).close()
+        socket.create_connection((place.host, place.port), timeout=SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listened_on(place: HubAddress) -> str:
+    try:
+        socket.create_connection((place.host, place.port), timeout=SECONDS).close()
     except OSError as error:
         raise Amiss(
-            f"{hub} cannot be reached ({_reason(error)})",
+            f"{place} cannot be reached ({_reason(error)})",
             "start the hub (`fedsov hub`), or let the firewalls on the way pass this address and port",
         ) from None
-    return f"{hub} is listened on"
+    return f"{place} is listened on"
 
 
 def handshake(examined: ExaminedHome) -> str:

@@ -95,7 +95,11 @@ def ports(examined: ExaminedHome) -> str:
     """That the ports on which the party will listen are free, or its own already."""
     party, seen = examined.party, list[str]()
     if party.role == HUB:
-        seen.append(_port(party.hub.port, "hub.port, and the invitations with it", listens=of_hub.is_running(examined)))
+        runs = of_hub.is_running(examined)
+        seen.append(_port(party.hub.port, "hub.port, and the invitations with it", listens=runs))
+        for name, place in (("control_port", party.hub.control), ("pages_port", party.hub.pages)):
+            listens = runs and of_hub.is_listened_on(place)
+            seen.append(_port(place.port, f"hub.{name} in party.yaml of every party", listens=listens))
     if examined.health_port:
         listens = _tells_health_of(party.name, examined.health_port)
         seen.append(_port(examined.health_port, "--health-port", listens=listens))

@@ -36,7 +36,8 @@ class AHub:
 
     @property
     def address(self) -> HubAddress:
-        return HubAddress("127.0.0.1", self.server.server_port)
+        port = self.server.server_port
+        return HubAddress("127.0.0.1", port, control_port=port, pages_port=port)
 
     def listen(self, folder: DeploymentFolder) -> None:
         """Begins to answer with the papers of a folder."""

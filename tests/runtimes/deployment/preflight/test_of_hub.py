@@ -21,7 +21,12 @@ def test_a_name_without_an_address_is_told(examined, hub):
     _called(examined, "hub.invalid", hub.address.port)
     found = findings(examined)
     assert "hub.invalid has no address" in found["hub's name"].problem and "/etc/hosts" in found["hub's name"].mend
-    assert [name for name, each in found.items() if not each.made] == ["hub's port", "handshake", "clock"]
+    assert [name for name, each in found.items() if not each.made] == [
+        "hub's port",
+        "control plane's port",
+        "handshake",
+        "clock",
+    ]
 
 
 def test_a_port_on_which_nobody_listens_is_told(examined):
