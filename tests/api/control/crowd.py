@@ -14,8 +14,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +73,13 @@ class FakeRegion:
         """Long polls, one after the other."""
         while True:
             asked = control.WatchRequest(seen=self.seen, wait_ms=int(WAIT * 1000))
-            if newest := dict((await self.ask("Watch", asked)).newest):
+            try:
+                newest = dict((await self.ask("Watch", asked)).newest)
+            except grpc.aio.AioRpcError:
+                self.refusals += 1
+                await asyncio.sleep(1)
+                continue
+            if newest:
                 self.seen.update(newest)
                 self.answered = time.perf_counter()
 
@@ -148,28 +154,53 @@ async def figures(parties: ControlProcesses, regions: list[FakeRegion], seconds:
         async with room:
             await region.connect(parties.control, authority)
 
-    await asyncio.gather(*map(connect, regions))
-    told = {"connect seconds": time.perf_counter() - began, "connect CPU seconds": busy(hub) - before}
-    tasks = [asyncio.create_task(each.wait()) for each in regions]
-    tasks += [asyncio.create_task(each.report(BEAT * i / len(regions))) for i, each in enumerate(regions)]
-    await asyncio.sleep(BEAT)
-    began, before = time.perf_counter(), busy(hub)
-    await asyncio.sleep(seconds)
-    told["CPU %"] = 100 * (busy(hub) - before) / (time.perf_counter() - began)
-    told["MB"] = resident(hub)
-    told["news to all, ms"] = await _news(parties, regions)
-    told["reports refused"] = sum(each.refusals for each in regions)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    async with counted_bytes(parties.control) as (port, passed):
+        await asyncio.gather(regions[0].connect(port, authority), *map(connect, regions[1:]))
+        told = {"connect seconds": time.perf_counter() - began, "connect CPU seconds": busy(hub) - before}
+        tasks = [asyncio.create_task(each.wait()) for each in regions]
+        tasks += [asyncio.create_task(each.report(BEAT * i / len(regions))) for i, each in enumerate(regions)]
+        await asyncio.sleep(BEAT)
+        began, before, bytes_before = time.perf_counter(), busy(hub), passed[0]
+        await asyncio.sleep(seconds)
+        took = time.perf_counter() - began
+        told["CPU % of a core"] = 100 * (busy(hub) - before) / took
+        told["bytes a second and region"] = (passed[0] - bytes_before) / took
+        told["MB"] = resident(hub)
+        told["news to all, ms"] = await _news(parties, regions)
+        told["calls refused"] = sum(each.refusals for each in regions)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, *(each.channel.close() for each in regions), return_exceptions=True)
     return told
+
+
+@asynccontextmanager
+async def counted_bytes(port: int) -> AsyncIterator[tuple[int, list[int]]]:
+    """A port that leads to another one, and how many bytes passed, both ways together."""
+    passed = [0]
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while content := await reader.read(1 << 16):
+            passed[0] += len(content)
+            writer.write(content)
+            await writer.drain()
+        writer.close()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        further, back = await asyncio.open_connection("127.0.0.1", port)
+        with suppress(OSError):
+            await asyncio.gather(carry(reader, back), carry(further, writer))
+
+    server = await asyncio.start_server(lead, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], passed
+    server.close()
 
 
 async def _news(parties: ControlProcesses, regions: list[FakeRegion]) -> float:
     """Milliseconds from a commit until every region was answered."""
 
     def say() -> float:
-        with control_database(parties) as database:
+        with closing(parties.database()) as database:
             with database.changing() as connection:
                 announce(connection, CONFIGURATION)
             return time.perf_counter()
@@ -178,15 +209,6 @@ async def _news(parties: ControlProcesses, regions: list[FakeRegion]) -> float:
     while any(each.answered < said for each in regions):
         await asyncio.sleep(0.005)
     return 1000 * (max(each.answered for each in regions) - said)
-
-
-@contextmanager
-def control_database(parties: ControlProcesses) -> Iterator[Any]:
-    database = parties.database()
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def crowd(home: Path, count: int, seconds: float = 20.0) -> dict[str, float]:
