@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class FakeRegion:
     channel: Any = None
     seen: dict[str, int] = field(default_factory=dict)
     answered: float = 0.0
-    refusals: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
 
     async def connect(self, port: int, authority: bytes) -> None:
         """Its connection and its hello."""
@@ -75,8 +76,8 @@ class FakeRegion:
             asked = control.WatchRequest(seen=self.seen, wait_ms=int(WAIT * 1000))
             try:
                 newest = dict((await self.ask("Watch", asked)).newest)
-            except grpc.aio.AioRpcError:
-                self.refusals += 1
+            except grpc.aio.AioRpcError as refused:
+                self.refusals[f"{refused.code().name}: {refused.details()}"] += 1
                 await asyncio.sleep(1)
                 continue
             if newest:
@@ -92,8 +93,8 @@ class FakeRegion:
             began = time.perf_counter()
             try:
                 await self.ask("Report", report)
-            except grpc.aio.AioRpcError:
-                self.refusals += 1
+            except grpc.aio.AioRpcError as refused:
+                self.refusals[f"{refused.code().name}: {refused.details()}"] += 1
             await asyncio.sleep(max(0.0, BEAT - (time.perf_counter() - began)))
 
 
@@ -144,7 +145,7 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-async def figures(parties: ControlProcesses, regions: list[FakeRegion], seconds: float) -> dict[str, float]:
+async def figures(parties: ControlProcesses, regions: list[FakeRegion], seconds: float) -> dict[str, Any]:
     """What a hub's process takes for these regions."""
     authority, hub = parties.trial.hub.authority.read_bytes(), parties.running[HUB].pid
     began, before = time.perf_counter(), busy(hub)
@@ -156,7 +157,10 @@ async def figures(parties: ControlProcesses, regions: list[FakeRegion], seconds:
 
     async with counted_bytes(parties.control) as (port, passed):
         await asyncio.gather(regions[0].connect(port, authority), *map(connect, regions[1:]))
-        told = {"connect seconds": time.perf_counter() - began, "connect CPU seconds": busy(hub) - before}
+        told: dict[str, Any] = {
+            "connect seconds": time.perf_counter() - began,
+            "connect CPU seconds": busy(hub) - before,
+        }
         tasks = [asyncio.create_task(each.wait()) for each in regions]
         tasks += [asyncio.create_task(each.report(BEAT * i / len(regions))) for i, each in enumerate(regions)]
         await asyncio.sleep(BEAT)
@@ -167,7 +171,7 @@ async def figures(parties: ControlProcesses, regions: list[FakeRegion], seconds:
         told["bytes a second and region"] = (passed[0] - bytes_before) / took
         told["MB"] = resident(hub)
         told["news to all, ms"] = await _news(parties, regions)
-        told["calls refused"] = sum(each.refusals for each in regions)
+        told["refused"] = dict(sum((each.refusals for each in regions), Counter[str]()))
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, *(each.channel.close() for each in regions), return_exceptions=True)
@@ -188,7 +192,7 @@ async def counted_bytes(port: int) -> AsyncIterator[tuple[int, list[int]]]:
 
     async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         further, back = await asyncio.open_connection("127.0.0.1", port)
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):
             await asyncio.gather(carry(reader, back), carry(further, writer))
 
     server = await asyncio.start_server(lead, "127.0.0.1", 0)
@@ -211,11 +215,11 @@ async def _news(parties: ControlProcesses, regions: list[FakeRegion]) -> float:
     return 1000 * (max(each.answered for each in regions) - said)
 
 
-def crowd(home: Path, count: int, seconds: float = 20.0) -> dict[str, float]:
+def crowd(home: Path, count: int, seconds: float = 20.0) -> dict[str, Any]:
     """The figures of so many regions at a hub in this home."""
     with ControlProcesses(home, ["DE"]) as parties:
         regions = made_up(parties, count)
-        told = enrolled(home, regions[:ENROLLED])
+        told: dict[str, Any] = enrolled(home, regions[:ENROLLED])
         parties.begin_hub()
         parties.begin_region("DE")
         parties.until_seen("DE")
@@ -227,4 +231,4 @@ def crowd(home: Path, count: int, seconds: float = 20.0) -> dict[str, float]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         for name, value in crowd(Path(folder), int(sys.argv[1])).items():
-            print(f"{name}: {value:.4g}")
+            print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")

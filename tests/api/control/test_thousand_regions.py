@@ -1,4 +1,4 @@
-"""A thousand regions at one hub's process; what it took is in docs/concepts/control-plane.md. A few are in `test_two_services`."""
+"""A thousand regions at one hub's process; what it took is in docs/concepts/control-plane.md."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.api.control.crowd import crowd
 @pytest.mark.long
 def test_a_thousand_regions_wait_and_report_and_hear_news_and_none_is_refused(tmp_path: Path) -> None:
     told = crowd(tmp_path, 1000, seconds=10.0)
-    assert told["calls refused"] == 0
+    assert told["refused"] == {}
     assert told["news to all, ms"] < 30_000
     assert told["MB"] < 1000
