@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli import deploy_files
+from fedsov.cli import deploy_files, deploy_root
 from fedsov.cli.arguments import Arguments, By, Why, ask, note, positive, print_json, print_line, run_settings
 from fedsov.cli.declaration import command, group_app
 from fedsov.cli.deploy_authority import (
@@ -43,6 +43,7 @@ app = group_app(
 )
 
 app.add_typer(deploy_files.app)
+app.add_typer(deploy_root.app)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ COMMANDS: Mapping[str, str] = {
     "account": "People of the hub's pages: add, list, change, reset, remove, token; openid.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",
     "token": "A token of a trial, for a request to an endpoint.",
-    "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show; files.",
+    "deploy": "Who belongs to a deployment: init, join, approve, accept, renew, revoke, show; files, root.",
     "doctor": "What a party of a deployment needs to run: each check, its problem, what mends it.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }

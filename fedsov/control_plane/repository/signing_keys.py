@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import Key, Signature, Signer, SSlibKey
-from tuf.api.metadata import Root
+from tuf.api.metadata import Metadata, Root
 
 from fedsov.errors import KeyUnavailable, LedgerBroken
 from fedsov.ledger import signed_head
@@ -96,6 +96,12 @@ def root_keys(folder: HubControlFolder, root: Root) -> list[KeyFile]:
     """Those of the root's keys that are at hand. Raises KeyUnavailable for one that cannot be read."""
     paths = [_path(folder, ROOT, public) for public in _publics(root, ROOT)]
     return [_read_key(path, ROOT) for path in paths if path.exists()]
+
+
+def root_key_names(folder: HubControlFolder, content: bytes) -> dict[str, bool]:
+    """How the public half of each of the root's keys begins, and whether its file is at hand."""
+    root = Metadata[Root].from_bytes(content).signed
+    return {public[:16]: _path(folder, ROOT, public).exists() for public in _publics(root, ROOT)}
 
 
 def _publics(root: Root, role: str) -> list[str]:
