@@ -21,8 +21,8 @@ from fedsov.api.region_settings import show as shown_settings
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.metrics.exposition import open_telemetry, prometheus
-from fedsov.control_plane.metrics.totals import Total, totals
-from fedsov.control_plane.metrics.use_reports import reports
+from fedsov.control_plane.metrics.totals import Total
+from fedsov.control_plane.metrics.use_sums import sums
 from fedsov.control_plane.regions.directory import directory
 from fedsov.errors import ConfigurationError, FedsovError, counted, unknown
 from fedsov.ledger.ledger import Ledger
@@ -114,19 +114,19 @@ def metrics(home: Path, *, since: float = 0.0, region: str | None = None) -> Met
     Raises ConfigurationError for a region that there is not, WorkspaceUnusable.
     """
     names = Workspace(home).region_names()
-    sums: list[Total] | None = None
+    every: list[Total] | None = None
     heard: list[str] = []
     if _has_hub(home):
         with closing(open_database(home)) as database, database.reading() as connection:
-            sums = totals(reports(connection, since=since))
+            every = sums(connection, since=since)
             heard = [state.name for state in directory(connection)]
-    known = sorted({*names, *heard, *(total.region for total in sums or ())})
+    known = sorted({*names, *heard, *(total.region for total in every or ())})
     if region is not None and region not in known:
         raise ConfigurationError(unknown("region", region, known))
     wanted = [region] if region is not None else known
-    silent = [name for name in heard if name in wanted and name not in {total.region for total in sums or ()}]
+    silent = [name for name in heard if name in wanted and name not in {total.region for total in every or ()}]
     own = {name: _own(home, name) for name in names if name in wanted}
-    return Metrics(None if sums is None else [each for each in sums if each.region in wanted], silent, own)
+    return Metrics(None if every is None else [each for each in every if each.region in wanted], silent, own)
 
 
 def exported(home: Path, form: str, *, now: float | None = None) -> str:
@@ -135,7 +135,7 @@ def exported(home: Path, form: str, *, now: float | None = None) -> str:
     Raises ConfigurationError where this is no hub's home, WorkspaceUnusable.
     """
     with _hub_database(home) as database, database.reading() as connection:
-        every = totals(reports(connection))
+        every = sums(connection)
     if form == "prometheus":
         return prometheus(every)
     plain = open_telemetry(every, now=time.time() if now is None else now) if form == "otlp" else _plain(every)
@@ -187,8 +187,9 @@ def _lines(total: Total) -> list[str]:
     speeds = [(name, band) for name, share in (("half", 0.5), ("99 %", 0.99)) if (band := total.seconds_of(share))]
     if speeds:
         lines.append(f"  answered: {', '.join(f'{name} in {seconds_words(band)}' for name, band in speeds)}")
-    if scores := total.scores():
-        lines.append(f"  scores: {', '.join(f'{score_words(band)}: {count}' for band, count in scores.items())}")
+    if total.scores:
+        bands = [f"{score_words(band)}: {count}" for band, count in total.scores.items()]
+        lines.append(f"  scores: {', '.join(bands)}")
     if total.drift is not None:
         lines.append(f"  drift: {_drift(total.drift)}")
     return lines

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedsov.control_plane.metrics.totals import Requests, Total
+from fedsov.control_plane.metrics.totals import Total
 from fedsov.protocol.use_report import DRIFT, score_words, seconds_words
 
 Labels = Mapping[str, str]
@@ -24,14 +24,9 @@ def measures(totals: Sequence[Total]) -> list[tuple[str, str, str, list[Sample]]
     """Name, kind, what it is, and samples of each measure."""
     requests: list[Sample] = []
     for total in totals:
-        sums: dict[tuple[str, str, str], int] = {}
-        for cell in total.cells:
-            where = (cell.outcome, seconds_words(cell.seconds), score_words(cell.score))
-            sums[where] = sums.get(where, 0) + Requests.of(cell).least
-        requests += [
-            ({**_labels(total), "outcome": outcome, "seconds": seconds, "score": score}, float(count))
-            for (outcome, seconds, score), count in sorted(sums.items())
-        ]
+        for part, count in sorted(total.parts.items(), key=str):
+            words = {"seconds": seconds_words(part.seconds), "score": score_words(part.score)}
+            requests.append(({**_labels(total), "outcome": part.outcome, **words}, float(count.least)))
     drift: list[Sample] = []
     for total in totals:
         if total.drift is not None:

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
 from fedsov.control_plane.metrics.exposition import prometheus
-from fedsov.control_plane.metrics.totals import Total, totals
-from fedsov.control_plane.metrics.use_reports import reports
+from fedsov.control_plane.metrics.totals import Total
+from fedsov.control_plane.metrics.use_sums import sums
 from fedsov.control_plane.pages.rights import CurrentPerson, needs, site_of
 from fedsov.control_plane.people.roles import Person, Right
 
@@ -45,4 +45,4 @@ def metrics_routes() -> APIRouter:
 
 def _seen_by(request: Request, person: Person, since: float) -> list[Total]:
     with site_of(request).database.reading() as connection:
-        return [total for total in totals(reports(connection, since=since)) if person.is_for(total.region)]
+        return [total for total in sums(connection, since=since) if person.is_for(total.region)]

@@ -1,6 +1,6 @@
 """Reports of use added up: by region and version, how many requests at least and at most, how fast, how they ended.
 
-    for total in totals(reports): print(total.region, total.version, total.answered, total.seconds_of(0.99))
+    for total in totals(reports): print(total.region, total.version, total.requests, total.seconds_of(0.99))
 
 Each cell's numbers are tens rounded down, so a sum is from a least to a most; a cell whose requests are not told counts
 one for each of its people at least, and has no most. Nothing is told of requests that too few people stand behind, so a
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from fedsov.protocol.use_report import (
     DRIFT,
@@ -27,6 +28,14 @@ from fedsov.protocol.use_report import (
 Key = tuple[str, str, int, str]
 """Region, model, version, role."""
 ANSWERED, REFUSED, FAILED = OUTCOMES
+
+
+class Part(NamedTuple):
+    """What requests that were told together have in common."""
+
+    outcome: str
+    seconds: Band
+    score: Band | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,7 @@ class Total:
 
     Attributes:
         windows: in which something was told of it; `begins` of the first, `ends` of the last, seconds since 1970.
-        outcomes: requests by how they ended.
+        parts: requests by outcome, seconds and score, as they were told together.
         people: of the cell with most people, of all windows, in tens: so many different people asked at least.
         drift: of the last window that has it.
         noise: whether any of it was told under noise.
@@ -72,75 +81,84 @@ class Total:
     windows: int = 0
     begins: int = 0
     ends: int = 0
-    outcomes: dict[str, Requests] = field(default_factory=dict)
     people: int = 0
-    cells: list[Cell] = field(default_factory=list)
+    parts: dict[Part, Requests] = field(default_factory=dict)
     drift: Drift | None = None
     noise: bool = False
 
     @property
     def key(self) -> Key:
+        """Whose it is."""
         return self.region, self.model, self.version, self.role
+
+    @property
+    def outcomes(self) -> dict[str, Requests]:
+        """Requests by how they ended, of those outcomes that were told."""
+        sums = {outcome: _sum(count for part, count in self.parts.items() if part.outcome == outcome)
+                for outcome in OUTCOMES}  # fmt: skip
+        return {outcome: count for outcome, count in sums.items() if count.least}
 
     @property
     def requests(self) -> Requests:
         """Of every outcome."""
-        return sum(self.outcomes.values(), Requests())
+        return _sum(self.parts.values())
+
+    @property
+    def scores(self) -> dict[Band, Requests]:
+        """Answers by bands of scores, as they were joined."""
+        bands = sorted({part.score for part in self.parts if part.score is not None})
+        return {band: _sum(count for part, count in self.parts.items() if part.score == band) for band in bands}
 
     def seconds_of(self, share: float) -> Band | None:
         """The bands of seconds within which this share of the answers lie; None where none are told."""
-        cells = sorted((cell for cell in self.cells if cell.outcome == ANSWERED), key=lambda cell: cell.seconds)
-        if not cells:
-            return None
-        return _quantile([cell.seconds for cell in cells], [Requests.of(cell).least for cell in cells], share)
+        answers = {part.seconds: Requests() for part in self.parts if part.outcome == ANSWERED}
+        for part, count in self.parts.items():
+            if part.outcome == ANSWERED:
+                answers[part.seconds] += count
+        return _quantile([*answers], [count.least for count in answers.values()], share) if answers else None
+
+    def add(self, part: Part, count: Requests) -> None:
+        """Adds requests to a part."""
+        self.parts[part] = self.parts.get(part, Requests()) + count
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
         plain: dict[str, object] = {"region": self.region, "model": self.model, "version": self.version}
         plain |= {"role": self.role, "windows": self.windows, "begins": self.begins, "ends": self.ends}
         plain |= {"people_at_least": self.people, "noise": self.noise}
-        for outcome in OUTCOMES:
-            requests = self.outcomes.get(outcome, Requests())
-            plain[outcome] = {"at_least": requests.least, "at_most": requests.most}
+        plain |= {outcome: _plain(self.outcomes.get(outcome, Requests())) for outcome in OUTCOMES}
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             band = self.seconds_of(share)
             plain[name] = None if band is None else seconds_words(band)
-        plain["scores"] = [
-            {"score": score_words(band), "at_least": requests.least, "at_most": requests.most}
-            for band, requests in self.scores().items()
-        ]
+        plain["scores"] = [{"score": score_words(band), **_plain(count)} for band, count in self.scores.items()]
         plain["drift"] = None if self.drift is None else {**_counts(self.drift), "score": self.drift.score}
         return plain
-
-    def scores(self) -> dict[Band, Requests]:
-        """Answers by bands of scores, as they were joined."""
-        by_band: dict[Band, Requests] = {}
-        for cell in self.cells:
-            if cell.score is not None:
-                by_band[cell.score] = by_band.get(cell.score, Requests()) + Requests.of(cell)
-        return dict(sorted(by_band.items()))
 
 
 def totals(reports: Iterable[UseReport]) -> list[Total]:
     """What reports tell of each version, by region, model and version."""
     every: dict[Key, Total] = {}
     for report in sorted(reports, key=lambda each: each.begins):
+        drifts = {(drift.model, drift.version): drift for drift in report.drift}
         seen: set[Key] = set()
         for cell in report.cells:
             key = (report.region, cell.model, cell.version, cell.role)
             total = every.setdefault(key, Total(*key, begins=report.begins))
-            total.outcomes[cell.outcome] = total.outcomes.get(cell.outcome, Requests()) + Requests.of(cell)
+            total.add(Part(cell.outcome, cell.seconds, cell.score), Requests.of(cell))
             total.people, total.ends = max(total.people, cell.people), report.ends
             total.noise |= report.noise is not None
-            total.cells.append(cell)
-            if key not in seen:
-                seen.add(key)
-                total.windows += 1
-        for drift in report.drift:
-            for total in every.values():
-                if (total.region, total.model, total.version) == (report.region, drift.model, drift.version):
-                    total.drift = drift
+            total.drift = drifts.get((cell.model, cell.version), total.drift)
+            total.windows += key not in seen
+            seen.add(key)
     return [every[key] for key in sorted(every)]
+
+
+def _sum(counts: Iterable[Requests]) -> Requests:
+    return sum(counts, Requests())
+
+
+def _plain(count: Requests) -> dict[str, int | None]:
+    return {"at_least": count.least, "at_most": count.most}
 
 
 def _quantile(bands: Sequence[Band], weights: Sequence[int], share: float) -> Band:

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Float, Integer, LargeBinary, String, Table, insert, select
 
 from fedsov.control_plane.database.engine import METADATA
+from fedsov.control_plane.metrics.use_sums import add_report
 from fedsov.keys.signed_text import holds_ed25519
 from fedsov.protocol.use_report import UseReport, UseReportRefused, read_use_report
 
@@ -81,6 +82,7 @@ def take_use_report(connection: Connection, signed: Signed, verify_key: str, *, 
     values: dict[str, Any] = {"document": signed.document, "signature": signed.signature, "sha256": signed.sha256}
     times = {"begins": report.begins, "ends": report.ends, "minutes": report.minutes, "came_at": now}
     connection.execute(insert(USE_REPORTS).values(region=signed.region, **times, **values))
+    add_report(connection, report)
     return True
 
 

@@ -11,8 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedsov.control_plane.database.engine import Database
+from fedsov.control_plane.metrics.totals import Requests, totals
 from fedsov.control_plane.metrics.use_reports import Signed, reports, take_use_report
-from fedsov.protocol.use_report import Cell, UseReport, UseReportRefused
+from fedsov.control_plane.metrics.use_sums import sums
+from fedsov.protocol.use_report import Cell, Drift, Noise, UseReport, UseReportRefused
 
 KEY = Ed25519PrivateKey.generate()
 VERIFY = KEY.public_key().public_bytes_raw().hex()
@@ -75,3 +77,30 @@ def test_another_key_another_region_and_an_open_window_are_refused_by_name(datab
     with pytest.raises(UseReportRefused, match="no report of use"):
         take(database, b'{"format":"fedsov use 1","people":9}')
     assert known(database) == []
+
+
+def test_what_is_taken_is_in_the_sums_of_its_day_as_if_all_were_read(database: Database) -> None:
+    drift = (Drift("m", 1, (3, 1, 1), "large"),)
+    slow = replace(CELL, requests=None, seconds=(3, 5), outcome="failed")
+    taken = [
+        replace(REPORT, begins=2 * HOUR, cells=(CELL, slow), drift=drift),
+        REPORT,
+        replace(REPORT, begins=3 * HOUR, noise=Noise(1.0, 1e-6, 2)),
+        replace(REPORT, cells=(replace(CELL, score=(0, 4)), replace(CELL, model="n"))),
+    ]
+    for report, sender in zip(taken, ("DE", "DE", "DE", "FR"), strict=True):
+        take(database, replace(report, region=sender), sender=sender)
+    with database.reading() as connection:
+        assert sums(connection) == totals(reports(connection))
+        assert [each.region for each in sums(connection, region="FR")] == ["FR", "FR"]
+        assert sums(connection, since=86_400.0) == []
+
+
+def test_what_is_refused_or_came_before_is_added_to_no_sum(database: Database) -> None:
+    take(database, REPORT)
+    take(database, REPORT)
+    with pytest.raises(UseReportRefused):
+        take(database, replace(REPORT, minutes=30))
+    with database.reading() as connection:
+        (total,) = sums(connection)
+    assert total.requests == Requests(130, 139) and total.windows == 1
