@@ -114,15 +114,17 @@ def approve(arguments: ApproveArguments) -> None:
     checked and put in place, and the region signs the list with the version together with the way back: `start` and
     `rollback` ask nobody any more. A region that does not approve stays where it is.
     """
-    from fedsov.api.control import region_approval, rollouts
+    from fedsov.api.control import region_approval, region_rollouts, rollouts
 
-    if arguments.region:
-        status = region_approval.approve(
-            arguments.workspace, arguments.number, arguments.region, by=arguments.by, why=arguments.why
-        )
+    root, number, by, why = arguments.workspace, arguments.number, arguments.by, arguments.why
+    if not arguments.region:
+        print_shown(rollouts.approve(root, number, by=by, why=why), as_json=arguments.json)
+    elif region_approval.is_workspace_of_both(root):
+        shown = region_approval.approve(root, number, arguments.region, by=by, why=why)
+        print_shown(shown, as_json=arguments.json)
     else:
-        status = rollouts.approve(arguments.workspace, arguments.number, by=arguments.by, why=arguments.why)
-    print_shown(status, as_json=arguments.json)
+        done = region_rollouts.approve_in_region(root, number, arguments.region, by=by, why=why)
+        print_shown(done, as_json=arguments.json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,21 @@ class RegionControlFolder:
         return self.root / "root.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by whoever reads the repository into this folder."""
+        return self.root / "lock"
+
+    @property
+    def agent(self) -> Path:
+        """Whether the hub can be reached, and what of it was refused, as the agent had it last."""
+        return self.root / "agent.json"
+
+    @property
+    def guard(self) -> Path:
+        """Since when each version that is judged runs, and what it had answered before."""
+        return self.root / "guard.json"
+
+    @property
     def metadata(self) -> Path:
         return self.root / "metadata"
 

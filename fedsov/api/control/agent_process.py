@@ -37,7 +37,9 @@ def main() -> None:
     folder = DeploymentFolder(given.home)
     health.tell(certificate_ends=identity_of(folder.certificate.read_bytes()).not_after.timestamp())
     client = ControlClient(read_party(folder.party).hub.control, Credentials.of(folder, given.hub_key))
-    agent = RegionAgent(client, region_acts(given.workspace, given.name), lines.info, health)
+    acts, follow = region_acts(given.workspace, given.name, lines.info)
+    agent = RegionAgent(client, acts, lines.info, health)
+    threading.Thread(target=follow, args=(agent, stop), name="endpoint", daemon=True).start()
 
     def end(*_: object) -> None:
         stop.set()

@@ -2,38 +2,36 @@
 
     half = half_of(place, own, candidate, files, approver)      # its lists go to the hub: it answers `RolesToSign`
     signatures = sign_roles(place, own, half.lists, roles)
-    put_list(place, own, content)                               # once the hub has published it
 
 The region computes for itself what it signs: the list that it serves now with the version, and the way back to that
-list. Its ledger notes the approval with the digests of both before anything leaves, and each list that it takes.
+list. Its ledger notes the approval with the numbers of both before anything leaves.
+What the hub publishes then it takes by `fedsov.api.control.taken_lists`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
+from fedsov.api.control.taken_lists import ROLLOUT
 from fedsov.api.inference.approval import approvals, verdicts
-from fedsov.api.inference.approval.served_files import REFERENCE, ReferenceRequest, reference_of, write_files
+from fedsov.api.inference.approval.served_files import ReferenceRequest, reference_of, write_files
 from fedsov.api.inference.approval.verdicts import VersionVerdict
 from fedsov.errors import ApprovalRefused, ConfigurationError, InputError
-from fedsov.inference.approved import NOTE, ApprovedList, ApprovedVersion, Signatory, half_signed, read_approved
-from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.ledger.signed_files import noted_content, put_noted
+from fedsov.inference.approved import ApprovedList, ApprovedVersion, Signatory, half_signed, read_approved
+from fedsov.inference.use.drift import REFERENCE
+from fedsov.ledger.ledger import entry_time
+from fedsov.ledger.signed_files import noted_content
 from fedsov.model.packaging.saved import SavedModel
 from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, WEIGHTS
 from fedsov.protocol.role_drafts import checked_draft
 from fedsov.protocol.rollouts import BACK, FORWARD, Candidate, RoleSignatures, RolesToSign, SignedLists
 from fedsov.region.admission import Place
 from fedsov.region.settings import RegionSettings
-from fedsov.storage.atomic_files import sha256_hex, write_file
+from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import LARGEST, parsed_json
-from fedsov.storage.locks import hold_file
 from fedsov.storage.serving_folder import ServingFolder
 
-ROLLOUT = "rollout"
-"""What a region's ledger calls the note of its approval of a rollout."""
 FILES = (DESCRIPTION, WEIGHTS, GRAPH)
 """What a version has beside the reference that the region makes."""
 
@@ -124,49 +122,6 @@ def sign_roles(place: Place, own: RegionSettings, lists: SignedLists, roles: Rol
             )
         signatures[direction] = place.ledger.sign(checked_draft(draft, own.region, content, after=lists.role_version))
     return RoleSignatures(rollout=lists.rollout, region=own.region, forward=signatures[FORWARD], back=signatures[BACK])
-
-
-def put_list(place: Place, own: RegionSettings, content: bytes) -> ApprovedList:
-    """Takes a list that both signed and that is newer than any that the region's ledger noted; the list.
-
-    One that is in force already is left as it is. Raises ApprovalRefused for an older one, and one of another region;
-    LedgerBroken, WorkspaceUnusable.
-    """
-    listed, folder = read_approved(content, approvals.hub_key(own), place.ledger.key), ServingFolder(place.folder)
-    if listed.region != own.region:
-        raise ApprovalRefused(f"the list is one of {listed.region}, not of {own.region}")
-    with hold_file(folder.approved_lock):
-        counter, digest = approvals.counter_of(place.ledger), sha256_hex(content)
-        if approvals.noted_digest(place.ledger) == digest:
-            _finish(folder, content)
-            return listed
-        if listed.counter <= counter:
-            raise ApprovalRefused(
-                f"list {listed.counter} of {own.region} is not newer than list {counter}, which its ledger noted: the "
-                "hub was put back from an older copy, or an older list was brought; it goes on serving what it serves"
-            )
-        note = {"region": own.region, "counter": listed.counter, "sha256": digest}
-        note |= _about(place.ledger, listed.counter)
-        put_noted(folder.approved, content, place.ledger, {NOTE: note})
-    return listed
-
-
-def _about(ledger: Ledger, counter: int) -> dict[str, Any]:
-    """What a ledger notes of a list that is taken: what this region approved it for."""
-    for entry in reversed(ledger.notes(ROLLOUT)):
-        approved = entry.body["note"][ROLLOUT]
-        if counter in (approved["forward"], approved["back"]):
-            act = "approved" if counter == approved["forward"] else "rolled back"
-            return {"act": act, "rollout": approved["number"]} | {
-                name: approved[name] for name in ("model", "version", "by", "why")
-            }
-    return {"act": "taken"}
-
-
-def _finish(folder: ServingFolder, content: bytes) -> None:
-    """Puts the list that was noted in its place, where a kill left it beside it."""
-    if not folder.approved.is_file() or folder.approved.read_bytes() != content:
-        write_file(folder.approved, content)
 
 
 def _check(own: RegionSettings, candidate: Candidate, approver: Approver) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fedsov.api.inference.approval.approvals import hub_key
-from fedsov.region.admission import open_region
+from fedsov.region.admission import Place, open_region
+from fedsov.region.settings import RegionSettings
 from fedsov.region.trust.control_root import trusted_root
 from fedsov.runtimes.deployment.region_agent.approved_source import ApprovedSource, RegionPins
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
@@ -40,14 +41,17 @@ class RegionReads:
         Raises RepositoryRefused where no root was taken; ConfigurationError where the hub's key is not pinned;
         SettingsBroken, LedgerBroken.
         """
-        folder = Workspace(self._root).region(self._name)
-        with open_region(folder, self._name) as (place, own):
-            pins = RegionPins(self._name, hub_key(own), place.ledger.key)
-            root = trusted_root(folder, place.ledger)
+        with open_region(Workspace(self._root).region(self._name), self._name) as (place, own):
+            return self.source_of(place, own, client)
+
+    def source_of(self, place: Place, own: RegionSettings, client: ControlClient) -> ApprovedSource:
+        """The same, of a region that is open."""
+        pins = RegionPins(self._name, hub_key(own), place.ledger.key)
+        root = trusted_root(place.folder, place.ledger)
         if self._source is None or self._source[:2] != (pins, root):
 
             def fetch(path: str) -> Iterable[bytes] | None:
                 return client.stream(path, most=LARGEST)
 
-            self._source = pins, root, ApprovedSource(RegionControlFolder(folder), pins, root, fetch)
+            self._source = pins, root, ApprovedSource(RegionControlFolder(place.folder), pins, root, fetch)
         return self._source[2]

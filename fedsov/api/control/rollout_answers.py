@@ -9,14 +9,21 @@ import json
 
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.control_plane.regions.directory import RegionState, directory
+from fedsov.errors import ConfigurationError
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.protocol.rollouts import RoleSignatures, SignedLists, WindowReport, candidate_message
 from fedsov.runtimes.deployment.hub.access import Caller
 
 
 def candidate(hub: ControlHub, who: Caller, request: control.CandidateRequest) -> control.CandidateAnswer:
-    """A version that waits for this region's approver, signed by the hub's ledger key."""
-    given = hub.rollouts.candidate(request.rollout, who.name)
+    """A version that waits for this region's approver, signed by the hub's ledger key; number 0 asks for the newest.
+
+    Raises ConfigurationError where nothing waits for it.
+    """
+    number = request.rollout or max(hub.rollouts.waiting(who.name), default=0)
+    if not number:
+        raise ConfigurationError(f"no rollout waits for {who.name}")
+    given = hub.rollouts.candidate(number, who.name)
     document = json.dumps(given.to_json(), sort_keys=True).encode()
     signature = hub.ledger.sign(candidate_message(document))
     return control.CandidateAnswer(document=document, signature=signature, artifacts=dict(given.files))

@@ -33,6 +33,8 @@ import numpy as np
 from fedsov.checks import section, whole
 from fedsov.errors import ConfigurationError
 
+REFERENCE = "reference.json"
+"""The file of a version's reference, in its folder."""
 LEAST = 10
 """People in a bin of a reference."""
 LEAST_ROWS = 100

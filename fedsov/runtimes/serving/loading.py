@@ -23,13 +23,12 @@ from fedsov.inference.request_log.settings import BEFORE_ANSWER
 from fedsov.inference.served import Served
 from fedsov.inference.state import EndpointState
 from fedsov.inference.tokens.issuers import IssuerTable, read_issuers
-from fedsov.inference.use.drift import Reference
+from fedsov.inference.use.drift import REFERENCE, Reference
 from fedsov.inference.versions import ModelVersions
 from fedsov.model.packaging.signature import DESCRIPTION, GRAPH
 from fedsov.runtimes.serving.place import EndpointPlace
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
-REFERENCE = "reference.json"
 LARGEST_GRAPH = 2**31
 """Bytes of a model's graph."""
 

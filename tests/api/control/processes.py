@@ -20,6 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
+from fedsov.api.deployment.trial import Trial
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.regions.directory import RegionState, region_state
@@ -37,12 +38,15 @@ HUB = "hub"
 class ControlProcesses:
     """The processes of a trial."""
 
-    def __init__(self, home: Path, names: Sequence[str], *, ways: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, home: Path, names: Sequence[str], *, ways: Mapping[str, int] | None = None, trial: Trial | None = None
+    ) -> None:
         """
         Args:
+            trial: of regions that have settings already.
             ways: the port at which a region reaches the hub, where it is another than the hub's own.
         """
-        self.home, self.trial = home, trial_of(home, *names)
+        self.home, self.trial = home, trial or trial_of(home, *names)
         self.control, self.pages = free_port(), free_port()
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.say_where(self.trial.hub, self.control)

@@ -169,7 +169,7 @@ def test_an_older_list_that_is_published_again_is_refused_by_the_region(workspac
         forward = rollouts.published("DE")
         assert forward is not None
     acting.act(workspace.root, "rollback", number, by=BY, why="complaints")
-    from fedsov.api.control.region_half import put_list
+    from fedsov.api.control.taken_lists import put_list
     from fedsov.region.admission import open_region
 
     with (

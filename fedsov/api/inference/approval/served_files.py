@@ -33,7 +33,6 @@ from fedsov.storage.atomic_files import write_file
 from fedsov.storage.private_files import make_private_folder
 from fedsov.storage.workspace import store_of
 
-REFERENCE = "reference.json"
 ENDPOINT = "endpoint"
 """The principal that opens a store for inference."""
 
