@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedsov.api.control.region_half import put_list
+from fedsov.api.control.taken_lists import put_list
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.region.admission import open_region
 from fedsov.region.settings_file import FILE

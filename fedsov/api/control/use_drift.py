@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from fedsov.api.inference.approval.served_files import REFERENCE
 from fedsov.errors import ConfigurationError
-from fedsov.inference.use.drift import SCORE, Reference
+from fedsov.inference.use.drift import REFERENCE, SCORE, Reference
 from fedsov.inference.use.usage import Key, windows
 from fedsov.protocol.use_report import DRIFT, Drift, drift_band
 from fedsov.runtimes.serving.running import read_running
