@@ -19,11 +19,11 @@ from fedsov.storage.control_folder import HubControlFolder, RegionControlFolder
 class World:
     """A hub and its regions."""
 
-    def __init__(self, folder: Path, names=("DE", "US")):
+    def __init__(self, folder: Path, names=("DE", "US"), url=""):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.hub = Ledger(folder / "hub" / "ledger.sqlite", "hub")
-        self.database = Database.open(f"sqlite:///{folder}/control.sqlite")
+        self.database = Database.open(url or f"sqlite:///{folder}/control.sqlite")
         self.control = HubControlFolder(folder)
         self.repository = Repository.open(self.database, self.control, self.hub)
         self.ledgers = {name: Ledger(folder / name / "ledger.sqlite", name) for name in names}
