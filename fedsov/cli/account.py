@@ -12,7 +12,7 @@ import typer
 
 from fedsov.cli.arguments import Arguments, By, Why, comma_list, positive, print_json, print_line
 from fedsov.cli.declaration import command, group_app
-from fedsov.errors import ConfigurationError, counted
+from fedsov.errors import ConfigurationError, LedgerBroken, counted
 
 app = group_app(
     "People of the hub's pages: add, list, change, reset, remove, token; openid.",
@@ -92,21 +92,27 @@ class AccountsArguments(Arguments):
 
 @command(app, examples=("fedsov account list --workspace deployment/hub",), name="list")
 def listed(arguments: AccountsArguments) -> None:
-    """Lists the accounts of a hub, and by which OpenID provider people sign in."""
-    from fedsov.api.control.accounts import hub_accounts, read_provider
+    """Lists the accounts of a hub, and by which OpenID provider people sign in.
+
+    An account that is otherwise than the hub's ledger notes it is named, and the command ends with 5.
+    """
+    from fedsov.api.control.accounts import hub_accounts, read_provider, unnoted
 
     provider = read_provider(arguments.workspace)
     with hub_accounts(arguments.workspace) as accounts:
         every = accounts.listed()
+    wrong = unnoted(arguments.workspace, every)
     if arguments.json:
         issuer = None if provider is None else provider.issuer
-        print_json({"accounts": [account.to_json() for account in every], "openid_issuer": issuer})
-        return
-    for account in every:
-        print_line(account.in_words)
-    if provider is not None:
-        print_line(f"OpenID provider: {provider.issuer} ({provider.label})")
-    print_line(counted(len(every), "account"))
+        print_json({"accounts": [account.to_json() for account in every], "openid_issuer": issuer, "unnoted": wrong})
+    else:
+        for account in every:
+            print_line(account.in_words)
+        if provider is not None:
+            print_line(f"OpenID provider: {provider.issuer} ({provider.label})")
+        print_line(counted(len(every), "account"))
+    if wrong:
+        raise LedgerBroken("; ".join(wrong.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

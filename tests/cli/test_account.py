@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fedsov.control_plane.database.place import open_database
-from fedsov.control_plane.people.accounts import Accounts
+from fedsov.control_plane.people.accounts import Account, Accounts
+from fedsov.control_plane.people.roles import Role
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from tests.cli.world import Ended, call
@@ -96,6 +98,20 @@ def test_what_cannot_be_is_one_line_with_what_mends_it_and_2(run: Run, words: tu
     run("add", "otto", "--role=viewer")
     ended = run(*words)
     assert ended.code == 2 and line in ended.line
+
+
+def test_an_account_that_was_written_into_the_database_is_named(run: Run, tmp_path: Path) -> None:
+    run("add", "anna", "--role=viewer")
+    with closing(open_database(tmp_path)) as database:
+        unseen = Accounts(database, note=lambda note: None)
+        unseen.add(Account("mallory", frozenset({Role.APPROVER})), password="heather under glass", by="", now=0.0)
+        unseen.change("anna", roles=frozenset({Role.OPERATOR}), regions=frozenset(), by="")
+    ended = run("list")
+    assert ended.code == 5 and "notes no account mallory" in ended.err and "other rights of anna" in ended.err
+    assert "`fedsov account remove mallory`" in ended.err
+    run("change", "anna", "--role=viewer")
+    run("remove", "mallory")
+    assert run("list", "--json").json["unnoted"] == {}
 
 
 def test_a_folder_that_is_no_hub_s_is_named(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ A running service knows each change at the next request: nobody remembers an acc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from fedsov.control_plane.database.place import open_database
-from fedsov.control_plane.people.accounts import Accounts
+from fedsov.control_plane.people.accounts import NOTE, Account, Accounts
 from fedsov.control_plane.people.openid import RETURN_PATH, OpenIdProvider
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.ledger.ledger import Ledger
@@ -30,11 +31,35 @@ PROVIDER = "openid_provider"
 """What the hub's ledger calls the note of a change of the provider."""
 
 
+_RIGHTS = ("roles", "regions", "signs_in_by")
+
+
 @contextmanager
 def hub_accounts(home: Path) -> Iterator[Accounts]:
     """The accounts of a hub's home. Raises ConfigurationError where it is none, LedgerBroken, WorkspaceUnusable."""
     with closing(_ledger(home)) as ledger, closing(open_database(home)) as database:
         yield Accounts(database, note=ledger.note)
+
+
+def unnoted(home: Path, accounts: Iterable[Account]) -> dict[str, str]:
+    """Accounts that are otherwise than the hub's ledger notes them, by name, each with what is wrong and what mends it.
+
+    Whoever can write the database could give themselves an account; the ledger they cannot rewrite unseen.
+    """
+    noted: dict[str, dict[str, Any]] = {}
+    with closing(_ledger(home)) as ledger:
+        for body in (entry.body["note"][NOTE] for entry in ledger.notes(NOTE)):
+            if body["act"] == "removed":
+                noted.pop(body["name"], None)
+            elif body["act"] in ("added", "changed"):
+                noted[body["name"]] = {name: body[name] for name in _RIGHTS}
+    return {
+        account.name: "the hub's ledger notes "
+        + (f"no account {account.name}" if account.name not in noted else f"other rights of {account.name}")
+        + f": somebody wrote it into the database; `fedsov account remove {account.name}`, and see who can write it"
+        for account in accounts
+        if noted.get(account.name) != {name: account.to_json()[name] for name in _RIGHTS}
+    }
 
 
 def read_provider(home: Path) -> OpenIdProvider | None:
