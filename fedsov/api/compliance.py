@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fedsov.api.audit.parties import shared_books
 from fedsov.api.budgets import account
 from fedsov.api.ledger_audit import books, own_registers, register_paths
 from fedsov.border.evidence.register import Document
@@ -40,7 +41,7 @@ def workspace_record(
     """
     registers = own_registers(root) if register is None else None
     return record_of(
-        books(root),
+        [*books(root), *shared_books(root)],
         on=on,
         register=register,
         registers=registers,

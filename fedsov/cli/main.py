@@ -54,6 +54,7 @@ COMMANDS: Mapping[str, str] = {
     "rollout": "A version comes to its regions step by step: propose, approve, start, status, rollback, freeze.",
     "metrics": "What regions tell of the use of their endpoints: show, export.",
     "config": "Settings that the hub proposes to its regions: propose, diff, status.",
+    "audit": "The record across all parties: status, export, witness.",
     "report": "Write the record of processing and cross-border transfers.",
     "account": "People of the hub's pages: add, list, change, reset, remove, token; openid.",
     "gateway": "Requests to the region of their jurisdiction: render, check, serve.",

@@ -16,7 +16,7 @@ from typing import Any
 from fedsov.control_plane.compliance import witness_tables as tables
 from fedsov.control_plane.compliance.witnesses import HubWitness, open_alarms
 from fedsov.control_plane.database.place import open_database
-from fedsov.errors import ConfigurationError, counted
+from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.witnessing import Alarm, Countersignature, recalled
 from fedsov.protocol.witness_messages import WitnessAnswer, WitnessQuestion
@@ -106,8 +106,3 @@ def _parties(root: Path) -> Iterator[tuple[HubWitness, list[_Member]]]:
         keys = {own.region: place.ledger.key for place, own in opened}
         members = [_Member(place, own, WitnessMemory()) for place, own in opened]
         yield HubWitness(database, ledger, keys=lambda: keys, every=timedelta()), members
-
-
-def said(witnessed: Witnessed) -> str:
-    """How many countersignatures there are, in a sentence."""
-    return f"{counted(len(witnessed.countersignatures), 'countersignature')}, {counted(len(witnessed.alarms), 'alarm')}"

@@ -37,6 +37,18 @@ def broken_ledgers(books: Iterable[LedgerView]) -> Iterable[Warned]:
             yield Warned(True, f"The ledger of {book.owner} has entries that were not understood: {numbers}.")
 
 
+def withheld_entries(books: Iterable[LedgerView]) -> Iterable[Warned]:
+    """Ledgers of which not every entry is shared."""
+    for book in books:
+        if book.withheld:
+            whole = book.size + book.withheld
+            yield Warned(
+                False,
+                f"{book.owner} withholds {book.withheld:,} of the {whole:,} entries of its ledger: they are under its "
+                "signed head and counted, and nothing below tells of them.",
+            )
+
+
 def open_border(unsafe: int) -> Iterable[Warned]:
     """That an open border took decisions."""
     if unsafe:

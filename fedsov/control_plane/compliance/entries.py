@@ -159,6 +159,14 @@ class SourceNote:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureNote:
+    """An erasure that was begun and has not ended: the subject's keyed digest, and when it was begun."""
+
+    subject: str
+    begun: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """A ledger as it was read.
 
@@ -170,6 +178,8 @@ class LedgerView:
         unbounded_since: the day from which answers without privacy left about people of a private release, or "".
         privacy: the reservations of its privacy budget, in their order.
         sources: what was noted of where mixed sources lay, the last note about each.
+        erasures: those that were begun and have not ended.
+        withheld: entries that its owner does not share; they are counted and not read.
     """
 
     owner: str
@@ -182,6 +192,8 @@ class LedgerView:
     unbounded_since: str = ""
     privacy: tuple[PrivacyNote, ...] = ()
     sources: tuple[SourceNote, ...] = ()
+    erasures: tuple[ErasureNote, ...] = ()
+    withheld: int = 0
 
 
 def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str, fault: str = "") -> LedgerView:
@@ -190,6 +202,7 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
     strange: list[int] = []
     privacy: list[PrivacyNote] = []
     sources: dict[tuple[str, str, str], SourceNote] = {}
+    erasures: dict[str, ErasureNote] = {}
     unbounded = ""
     for seq, digest, body in entries:
         try:
@@ -200,6 +213,8 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
                 note = _mapping(body, "note")
                 if "privacy_unbounded" in note:
                     unbounded = unbounded or _text(body, "at")[:10]
+                if "erasure" in note:
+                    _follow_erasure(erasures, _text(body, "at"), _mapping(note, "erasure"))
                 if "privacy" in note:
                     privacy.append(_privacy_note(body, note))
                 for about in {LIES_ABROAD, NOT_HELD_BACK}.intersection(note):
@@ -219,7 +234,17 @@ def read_book(owner: str, entries: Sequence[tuple[int, str, Any]], *, head: str,
         unbounded,
         tuple(privacy),
         tuple(sources.values()),
+        tuple(erasures.values()),
     )
+
+
+def _follow_erasure(unfinished: dict[str, ErasureNote], at: str, note: Mapping[str, Any]) -> None:
+    """Adds an erasure that begins, and takes away one that ends or is lifted."""
+    subject, state = _text(note, "subject"), _text(note, "state")
+    if state == "begun":
+        unfinished.setdefault(subject, ErasureNote(subject, at))
+    else:
+        unfinished.pop(subject, None)
 
 
 def _privacy_note(body: Mapping[str, Any], note: Mapping[str, Any]) -> PrivacyNote:

@@ -58,6 +58,7 @@ class LedgerStatus:
     strange: tuple[int, ...]
     first: str
     last: str
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ def record_of(
         unsafe=unsafe,
         warnings=(
             *cautions.broken_ledgers(books),
+            *cautions.withheld_entries(books),
             *cautions.open_border(unsafe),
             *cautions.marked(decisions),
             *(Warned(True, f"A decision's document is not what it was: {each.text}.") for each in rewritten),
@@ -195,6 +197,7 @@ def _kept(book: LedgerView) -> LedgerStatus:
         strange=book.strange,
         first=min(times, default=""),
         last=max(times, default=""),
+        withheld=book.withheld,
     )
 
 

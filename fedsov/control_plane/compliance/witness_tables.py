@@ -12,6 +12,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Connection, String, Ta
 from fedsov.control_plane.database.engine import METADATA
 from fedsov.ledger.merkle import HASH
 from fedsov.ledger.shared_entries import Part
+from fedsov.ledger.signed_head import Head
 from fedsov.ledger.witnessing import Alarm, Announcement, Countersignature
 
 _NAME = String(64)
@@ -54,6 +55,8 @@ LEDGERS = Table(
     Column("size", BigInteger, nullable=False),
     Column("sharing", String(20), nullable=False),
     Column("frontier", Text, nullable=False),
+    Column("head", JSON),
+    Column("path", JSON, nullable=False),
 )
 PARTS = Table(
     "shared_parts",
@@ -86,11 +89,18 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class SharedLedger:
-    """How much of a party's ledger is here, by which sharing it was given, and the perfect subtrees at its end."""
+    """How much of a party's ledger is here.
+
+    Attributes:
+        sharing: by which sharing it was given; frontier: the perfect subtrees at its end.
+        head: the signed head under which it verifies; path: what proves that the head continues its end.
+    """
 
     size: int = 0
     sharing: str = "nothing"
     frontier: tuple[bytes, ...] = ()
+    head: Head | None = None
+    path: tuple[str, ...] = ()
 
 
 def put_announced(connection: Connection, announced: Announcement, *, taken: bool, at: str) -> None:
@@ -161,7 +171,8 @@ def shared_ledger(connection: Connection, party: str) -> SharedLedger:
         return SharedLedger()
     joined = bytes.fromhex(row.frontier)
     frontier = tuple(joined[start : start + HASH] for start in range(0, len(joined), HASH))
-    return SharedLedger(row.size, row.sharing, frontier)
+    head = None if row.head is None else Head.from_json(row.head)
+    return SharedLedger(row.size, row.sharing, frontier, head, tuple(row.path))
 
 
 def put_parts(connection: Connection, party: str, parts: Iterable[Part], ledger: SharedLedger, *, anew: bool) -> None:
@@ -175,6 +186,7 @@ def put_parts(connection: Connection, party: str, parts: Iterable[Part], ledger:
     if rows:
         connection.execute(insert(PARTS), rows)
     own = {"party": party, "size": ledger.size, "sharing": ledger.sharing, "frontier": b"".join(ledger.frontier).hex()}
+    own |= {"head": None if ledger.head is None else ledger.head.to_json(), "path": list(ledger.path)}
     _put(connection, LEDGERS, ("party",), own)
 
 

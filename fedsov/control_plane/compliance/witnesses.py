@@ -235,7 +235,7 @@ def _extended(before: SharedLedger, share: Share, head: Head) -> SharedLedger | 
     reached = replace(head, size=size, digest=merkle.root(frontier).hex())
     if size > head.size or not is_continued(reached, head, share.path):
         return None
-    return SharedLedger(size, share.sharing, tuple(frontier))
+    return SharedLedger(size, share.sharing, tuple(frontier), head, share.path)
 
 
 def _size_of(head: str | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,8 @@ from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import Change, write_settings
 from fedsov.region.trust.parties import Parties
+from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from fedsov.storage.workspace import Workspace
 
 NAMES = ("DE", "FR", "US")
@@ -36,6 +39,12 @@ def federation(root: Path, names: Sequence[str] = NAMES, *, shared: str = "nothi
         with closing(Ledger(folder / "ledger.sqlite", name)) as ledger:
             write_settings(folder, keys[name], ledger, Change(own, "a test", "to see"))
     return root
+
+
+def as_hub_alone(root: Path) -> None:
+    """Makes a workspace the home of its hub: the regions' folders are elsewhere."""
+    shutil.rmtree(root / "regions")
+    write_party(DeploymentFolder(root).party, PartyFile("hub", "hub", HubAddress("127.0.0.1", 9091)))
 
 
 def path_of(root: Path, owner: str) -> Path:

@@ -261,6 +261,8 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sharing", sa.String(length=20), nullable=False),
         sa.Column("frontier", sa.Text(), nullable=False),
+        sa.Column("head", sa.JSON(), nullable=True),
+        sa.Column("path", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("party"),
     )
     op.create_table(
