@@ -20,6 +20,7 @@ from fedsov.api.control.closed_windows import use_notes, waiting_reports
 from fedsov.api.region_settings import show as shown_settings
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.database.place import open_database
+from fedsov.control_plane.metrics.evaluations import evaluation_words, with_evaluations
 from fedsov.control_plane.metrics.exposition import open_telemetry, prometheus
 from fedsov.control_plane.metrics.totals import Total
 from fedsov.control_plane.metrics.use_sums import sums
@@ -118,7 +119,7 @@ def metrics(home: Path, *, since: float = 0.0, region: str | None = None) -> Met
     heard: list[str] = []
     if _has_hub(home):
         with closing(open_database(home)) as database, database.reading() as connection:
-            every = sums(connection, since=since)
+            every = with_evaluations(connection, sums(connection, since=since))
             heard = [state.name for state in directory(connection)]
     known = sorted({*names, *heard, *(total.region for total in every or ())})
     if region is not None and region not in known:
@@ -135,7 +136,7 @@ def exported(home: Path, form: str, *, now: float | None = None) -> str:
     Raises ConfigurationError where this is no hub's home, WorkspaceUnusable.
     """
     with _hub_database(home) as database, database.reading() as connection:
-        every = sums(connection)
+        every = with_evaluations(connection, sums(connection))
     if form == "prometheus":
         return prometheus(every)
     plain = open_telemetry(every, now=time.time() if now is None else now) if form == "otlp" else _plain(every)
@@ -190,6 +191,8 @@ def _lines(total: Total) -> list[str]:
     if total.scores:
         bands = [f"{score_words(band)}: {count}" for band, count in total.scores.items()]
         lines.append(f"  scores: {', '.join(bands)}")
+    if total.evaluation:
+        lines.append(f"  evaluation: {evaluation_words(total.evaluation)}")
     if total.drift is not None:
         lines.append(f"  drift: {_drift(total.drift)}")
     return lines

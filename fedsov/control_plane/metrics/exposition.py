@@ -37,6 +37,9 @@ def measures(totals: Sequence[Total]) -> list[tuple[str, str, str, list[Sample]]
     scores: list[Sample] = [
         (_labels(total), float(DRIFT.index(total.drift.score))) for total in totals if total.drift is not None
     ]
+    figures: list[Sample] = [
+        ({**_labels(total), "measure": name}, value) for total in totals for name, value in total.evaluation.items()
+    ]
     return [
         ("fedsov_use_requests_total", COUNTER, "Requests that were told, at least, by how they ended.", requests),
         ("fedsov_use_people", GAUGE, "Different people who asked within a window, at least.",
@@ -45,6 +48,7 @@ def measures(totals: Sequence[Total]) -> list[tuple[str, str, str, list[Sample]]
          [(_labels(total), float(total.ends)) for total in totals]),
         ("fedsov_use_drift_inputs", GAUGE, "Inputs of the last window by their population stability index.", drift),
         ("fedsov_use_drift_score", GAUGE, "Of the scores of the last window: 0 small, 1 moderate, 2 large.", scores),
+        ("fedsov_model_evaluation", GAUGE, "Of the version's run on the region's test rows.", figures),
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse
 
+from fedsov.control_plane.metrics.evaluations import with_evaluations
 from fedsov.control_plane.metrics.exposition import prometheus
 from fedsov.control_plane.metrics.totals import Total
 from fedsov.control_plane.metrics.use_sums import sums
@@ -45,4 +46,8 @@ def metrics_routes() -> APIRouter:
 
 def _seen_by(request: Request, person: Person, since: float) -> list[Total]:
     with site_of(request).database.reading() as connection:
-        return [total for total in sums(connection, since=since) if person.is_for(total.region)]
+        return [
+            total
+            for total in with_evaluations(connection, sums(connection, since=since))
+            if person.is_for(total.region)
+        ]

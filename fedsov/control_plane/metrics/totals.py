@@ -9,7 +9,7 @@ sum is of what was told, not of all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -72,6 +72,7 @@ class Total:
         people: of the cell with most people, of all windows, in tens: so many different people asked at least.
         drift: of the last window that has it.
         noise: whether any of it was told under noise.
+        evaluation: how the version did on the region's test rows in its training, by measure.
     """
 
     region: str
@@ -85,6 +86,7 @@ class Total:
     parts: dict[Part, Requests] = field(default_factory=dict)
     drift: Drift | None = None
     noise: bool = False
+    evaluation: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -132,6 +134,7 @@ class Total:
             plain[name] = None if band is None else seconds_words(band)
         plain["scores"] = [{"score": score_words(band), **_plain(count)} for band, count in self.scores.items()]
         plain["drift"] = None if self.drift is None else {**_counts(self.drift), "score": self.drift.score}
+        plain["evaluation"] = dict(self.evaluation)
         return plain
 
 
