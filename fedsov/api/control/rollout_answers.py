@@ -11,7 +11,7 @@ from fedsov.api.control.control_hub import ControlHub
 from fedsov.control_plane.regions.directory import RegionState, directory
 from fedsov.errors import ConfigurationError
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.protocol.rollouts import RoleSignatures, SignedLists, WindowReport, candidate_message
+from fedsov.protocol.rollouts import WORDS, RoleSignatures, SignedLists, WindowReport, candidate_message
 from fedsov.runtimes.deployment.hub.access import Caller
 
 
@@ -59,12 +59,14 @@ def sign_roles(hub: ControlHub, who: Caller, request: control.RoleSignatures) ->
 def take_reports(hub: ControlHub) -> None:
     """Has open rollouts go on, or stop, by what the regions reported last."""
     rollouts = hub.rollouts
-    if not rollouts.is_any_open():
+    watched = rollouts.watched()
+    if not watched:
         return
     with hub.database.reading() as connection:
         states = directory(connection)
-    for state in states:
-        for report in window_reports(state):
+    for report in (each for state in states for each in window_reports(state)):
+        about = (report.region, report.model, report.version)
+        if report.word in WORDS and watched.get(about, report.word) != report.word:
             rollouts.report(report)
 
 

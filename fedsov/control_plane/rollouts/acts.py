@@ -224,14 +224,19 @@ class HubRollouts:
             announce(connection, APPROVED, region)
             wanted.put(connection, Wanted.of(listed, rollout=0, direction=FORWARD, at=entry_time()))
             why = f"its list was changed since, to list {listed.counter}"
-            for other, _ in tables.every(connection):
-                if region in other.steps and (left := states.overtaken(other, region, why)) != other:
-                    tables.put(connection, left)
+            for other in tables.with_region(connection, region, steps=(states.SIGNED, *states.SERVING)):
+                tables.put(connection, states.overtaken(other, region, why))
 
-    def is_any_open(self) -> bool:
-        """Whether any rollout may still go on."""
+    def watched(self) -> dict[tuple[str, str, int], str]:
+        """What regions' reports are about now: by region, model and version, the word that was reported last."""
         with self.database.reading() as connection:
-            return tables.is_any(connection, states.OPEN)
+            if not tables.is_any(connection, states.OPEN):
+                return {}
+            return {
+                (region, rollout.model, rollout.version): rollout.steps[region].word
+                for rollout in tables.open_rollouts(connection)
+                for region in rollout.at(*states.SERVING)
+            }
 
     def status(self, number: int) -> RolloutStatus:
         """A rollout, and what is known of it. Raises ConfigurationError where there is none of this number."""
@@ -295,9 +300,9 @@ class HubRollouts:
         )
 
     def _note(self, connection: Connection, act: str, number: int, region: str = "", *, by: str, why: str) -> None:
-        about = {"act": act, "number": number, "region": region, "by": by, "why": why}
-        self.ledger.note({ROLLOUT: about})
-        tables.note(connection, Event(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why))
+        event = Event(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why)
+        self.ledger.note({ROLLOUT: {"act": act, "number": number, "region": region, "by": by, "why": why}})
+        tables.note(connection, event)
 
     def _wanted_counter(self, region: str) -> int:
         each = self.wanted().get(region)
@@ -316,11 +321,10 @@ class HubRollouts:
 
     def _supersede(self, connection: Connection, rollout: Rollout, region: str) -> None:
         """What a region signed before has no say in it any more: its list is followed by this rollout's."""
-        for other, _ in tables.every(connection):
-            if other.number != rollout.number and region in other.steps:
-                left = states.superseded(other, region, rollout)
-                if left != other:
-                    tables.put(connection, left)
+        before = (states.UNSIGNED, states.SIGNED, *states.SERVING)
+        for other in tables.with_region(connection, region, steps=before):
+            if other.number != rollout.number:
+                tables.put(connection, states.superseded(other, region, rollout))
 
     def _reported(self, connection: Connection, report: WindowReport) -> Change | None:
         """What a report makes of the rollout that it is about; None where it changes nothing."""

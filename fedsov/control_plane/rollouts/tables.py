@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +73,10 @@ EVENTS = Table(
 )
 
 
+LONGEST_NAME, LONGEST_REASON = 200, 4000
+"""Characters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredList:
     """A list that a region signed for a rollout, with the metadata that names it."""
@@ -87,7 +90,10 @@ class StoredList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that was done about a rollout; `region` is "" where it was about all."""
+    """Something that was done about a rollout; `region` is "" where it was about all.
+
+    Raises ConfigurationError for a name or a reason that is longer than anybody reads.
+    """
 
     rollout: int
     at: str
@@ -95,6 +101,11 @@ class Event:
     by: str
     why: str = ""
     region: str = ""
+
+    def __post_init__(self) -> None:
+        for name, longest in (("by", LONGEST_NAME), ("why", LONGEST_REASON)):
+            if (length := len(getattr(self, name))) > longest:
+                raise ConfigurationError(f"--{name} has {length} characters; {longest} at most")
 
 
 def add(connection: Connection, rollout: Rollout, proposal: Proposal) -> int:
@@ -119,15 +130,25 @@ def get(connection: Connection, number: int) -> tuple[Rollout, Proposal]:
     if row is None:
         numbers = [str(each) for each in connection.scalars(select(ROLLOUTS.c.number).order_by(ROLLOUTS.c.number))]
         raise ConfigurationError(f"no rollout {number}; there are {', '.join(numbers[-20:]) or 'none yet'}")
-    return _rollout(connection, row), Proposal.from_json(row.proposal)
+    own = connection.execute(select(STEPS).where(STEPS.c.rollout == number).order_by(STEPS.c.region))
+    return _rollout(row, {each.region: _step(each) for each in own}), Proposal.from_json(row.proposal)
 
 
 def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple[Rollout, Proposal]]:
     """All rollouts, or those in these states, the newest first."""
-    query = select(ROLLOUTS).order_by(ROLLOUTS.c.number.desc())
-    if states:
-        query = query.where(ROLLOUTS.c.state.in_(states))
-    return [(_rollout(connection, row), Proposal.from_json(row.proposal)) for row in connection.execute(query).all()]
+    chosen = [ROLLOUTS.c.state.in_(states)] if states else []
+    steps: dict[int, dict[str, Step]] = {}
+    of_chosen = select(STEPS).join(ROLLOUTS, ROLLOUTS.c.number == STEPS.c.rollout).where(*chosen)
+    for each in connection.execute(of_chosen.order_by(STEPS.c.region)):
+        steps.setdefault(each.rollout, {})[each.region] = _step(each)
+    rows = connection.execute(select(ROLLOUTS).where(*chosen).order_by(ROLLOUTS.c.number.desc()))
+    return [(_rollout(row, steps.get(row.number, {})), Proposal.from_json(row.proposal)) for row in rows]
+
+
+def with_region(connection: Connection, region: str, *, steps: tuple[str, ...]) -> list[Rollout]:
+    """The rollouts in which a region is at one of these steps."""
+    at_one = select(STEPS.c.rollout).where(STEPS.c.region == region, STEPS.c.state.in_(steps))
+    return [get(connection, number)[0] for number in connection.scalars(at_one.order_by(STEPS.c.rollout)).all()]
 
 
 def is_any(connection: Connection, chosen: tuple[str, ...]) -> bool:
@@ -183,10 +204,9 @@ def _write_steps(connection: Connection, number: int, rollout: Rollout) -> None:
         connection.execute(insert(STEPS).values(rollout=number, region=region, **values))
 
 
-def _rollout(connection: Connection, row: Row[Any]) -> Rollout:
-    return Rollout(row.number, row.model, row.version, row.state, row.canary, dict(_steps(connection, row)), row.why)
+def _rollout(row: Row[Any], steps: dict[str, Step]) -> Rollout:
+    return Rollout(row.number, row.model, row.version, row.state, row.canary, steps, row.why)
 
 
-def _steps(connection: Connection, row: Row[Any]) -> Iterator[tuple[str, Step]]:
-    for each in connection.execute(select(STEPS).where(STEPS.c.rollout == row.number).order_by(STEPS.c.region)):
-        yield each.region, Step(each.state, each.why, each.word)
+def _step(row: Row[Any]) -> Step:
+    return Step(row.state, row.why, row.word)
