@@ -5,6 +5,7 @@
     GET  /api/v1/rollouts[/NUMBER]        rollouts
     POST /api/v1/rollouts                 {"model", "version", "regions", "canary", "why"}
     POST /api/v1/rollouts/NUMBER/ACT      {"why", "region"}; ACT is approve, start, freeze or rollback
+    GET  /api/v1/configuration            what stands proposed to each region, and what it has in force
     GET  /api/v1/acts                     what people did here, as the hub's ledger notes it (auditors)
     GET  /api/v1/openapi.json             this, as OpenAPI
 
@@ -21,6 +22,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from fedsov.control_plane.configuration.standing import standing
 from fedsov.control_plane.pages.acting import (
     LONGEST_WHY,
     Act,
@@ -124,6 +126,15 @@ def act_on(request: Request, person: CurrentPerson, number: Number, act: Act, re
     """Approves, starts, freezes or takes back."""
     act_on_rollout(site_of(request), person, number, act, region=reason.region, why=reason.why)
     return rollout_seen_by(site_of(request), person, number)
+
+
+@router.get("/configuration")
+@needs(Right.SEE)
+def configuration(request: Request, person: CurrentPerson) -> list[dict[str, Any]]:
+    """What stands proposed to each region, and what it answered."""
+    with site_of(request).database.reading() as connection:
+        listed = standing(connection)
+    return [each.to_json() for each in listed if person.is_for(each.proposal.region)]
 
 
 @router.get("/acts")

@@ -122,6 +122,8 @@ def test_a_person_signs_in_over_tls_chooses_a_password_and_is_signed_out_when_th
                 accounts.remove("vera", by="O.")
             assert person.get("/").headers["location"].startswith("/login")
             assert "Name or password is wrong" in sign_in(person, "vera", PASSWORD).text
+            guesses = [sign_in(person, "vera", PASSWORD, f"198.51.100.{number}").status_code for number in range(6)]
+            assert guesses[-1] == 429, "an address that a request claims is not where it comes from"
         with closing(Ledger.read(tmp_path / "hub" / "ledger.sqlite")) as ledger:
             assert [entry.body["note"]["account"]["act"] for entry in ledger.notes("account")] == [
                 "added",
@@ -137,8 +139,9 @@ def answers(person) -> bool:
         return False
 
 
-def sign_in(person, name, password):
-    return person.post("/login", data={"csrf": csrf(person, "/login"), "name": name, "password": password})
+def sign_in(person, name, password, claimed=""):
+    form = {"csrf": csrf(person, "/login"), "name": name, "password": password}
+    return person.post("/login", data=form, headers={"x-forwarded-for": claimed} if claimed else {})
 
 
 def csrf(person, path):

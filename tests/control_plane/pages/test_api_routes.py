@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import insert
 
+from fedsov.control_plane.configuration.standing import NUMBERS, PROPOSED
 from fedsov.control_plane.pages.rights import SESSION_COOKIE
 from fedsov.control_plane.regions.directory import put_report
 from tests.control_plane.pages.conftest import ORIGIN, PEOPLE, Hub
@@ -113,3 +115,15 @@ def test_a_form_in_place_of_json_is_no_way_around_the_form_s_token(acting, calls
     calls.asked.clear()
     answer = browser.post("/api/v1/rollouts/1/freeze", json={"why": "x"}, headers={"origin": ORIGIN})
     assert answer.status_code == 403 and not calls.asked
+
+
+def test_configuration_is_that_of_the_account_s_regions(acting, tokens):
+    with acting.database.changing() as connection:
+        for name in ("DE", "FR"):
+            row = {"region": name, "key": "limits.rounds", "number": 1, "value": "40", "by": "olga", "why": "x"}
+            connection.execute(insert(PROPOSED).values(**row, at="2027-01-15T08:00:00Z"))
+            connection.execute(insert(NUMBERS).values(region=name, number=1))
+    (own,) = acting.browser().get("/api/v1/configuration", headers=bearer(tokens["dora"])).json()
+    assert own["region"] == "DE" and own["settings"]["limits.rounds"]["state"] == "not answered yet"
+    every = acting.browser().get("/api/v1/configuration", headers=bearer(tokens["ute"])).json()
+    assert [each["region"] for each in every] == ["DE", "FR"]

@@ -73,6 +73,7 @@ def server(application: Any, host: str, port: int, credentials: Credentials, *, 
         log_level="warning",
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # who sends a request says nothing of where from
         backlog=BACKLOG,
         timeout_keep_alive=120,
         timeout_graceful_shutdown=SHUTDOWN,
