@@ -9,11 +9,11 @@ from __future__ import annotations
 from fedsov.errors import ApprovalRefused, ConfigurationError
 from fedsov.keys.signed_text import holds_ed25519
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.protocol.rollouts import Candidate, RoleSignatures, RolesToSign, SignedLists, candidate_message
+from fedsov.protocol.rollouts import RoleSignatures, RolesToSign, RolloutCandidate, SignedLists, candidate_message
 from fedsov.storage.bounded_files import parsed_json
 
 
-def candidate_of(message: control.CandidateAnswer, hub_key: str) -> Candidate:
+def candidate_of(message: control.CandidateAnswer, hub_key: str) -> RolloutCandidate:
     """The candidate that the pinned hub signed. Raises ApprovalRefused for any other."""
     if not holds_ed25519(hub_key, candidate_message(message.document), message.signature):
         raise ApprovalRefused(
@@ -21,7 +21,7 @@ def candidate_of(message: control.CandidateAnswer, hub_key: str) -> Candidate:
             "ask the hub's operator which key its ledger has"
         )
     try:
-        return Candidate.from_json(parsed_json(message.document))
+        return RolloutCandidate.from_json(parsed_json(message.document))
     except (ValueError, ConfigurationError) as error:
         why = f"what the hub proposes cannot be read ({error}); install the hub's version of fedsov"
         raise ApprovalRefused(why) from None

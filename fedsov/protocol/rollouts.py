@@ -1,6 +1,6 @@
 """What hub and region exchange so that a version may be rolled out: plain values, as JSON on the wire.
 
-    hub    -> region   Candidate        a version that the hub approved for this region, and its files by digest
+    hub    -> region   RolloutCandidate        a version that the hub approved for this region, and its files by digest
     region -> hub      SignedLists      its list in force, the next one with the version, and the way back; its half
     hub    -> region   RolesToSign      both lists whole, and the repository's metadata that names each
     region -> hub      RoleSignatures   its half of these
@@ -27,7 +27,7 @@ FAULTS = (ERRORS, SLOW, DRIFT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class RolloutCandidate:
     """A version that the hub approved for a region.
 
     Attributes:
@@ -82,11 +82,11 @@ class Candidate:
         }
 
     @staticmethod
-    def from_json(plain: Any) -> Candidate:
+    def from_json(plain: Any) -> RolloutCandidate:
         """The inverse of `to_json`. Raises ConfigurationError for anything else."""
-        given = only("candidate", plain, [each.name for each in fields(Candidate)])
+        given = only("candidate", plain, [each.name for each in fields(RolloutCandidate)])
         try:
-            return Candidate(**{**given, "label": Label.from_json(given["label"])})
+            return RolloutCandidate(**{**given, "label": Label.from_json(given["label"])})
         except (KeyError, TypeError) as error:
             raise ConfigurationError(f"a candidate that this version of fedsov does not know: {error}") from None
 

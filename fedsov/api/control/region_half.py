@@ -25,7 +25,7 @@ from fedsov.ledger.signed_files import noted_content
 from fedsov.model.packaging.saved import SavedModel
 from fedsov.model.packaging.signature import DESCRIPTION, GRAPH, WEIGHTS
 from fedsov.protocol.role_drafts import checked_draft
-from fedsov.protocol.rollouts import BACK, FORWARD, Candidate, RoleSignatures, RolesToSign, SignedLists
+from fedsov.protocol.rollouts import BACK, FORWARD, RoleSignatures, RolesToSign, RolloutCandidate, SignedLists
 from fedsov.region.admission import Place
 from fedsov.region.settings import RegionSettings
 from fedsov.storage.atomic_files import sha256_hex
@@ -58,7 +58,7 @@ class Half:
 def half_of(
     place: Place,
     own: RegionSettings,
-    candidate: Candidate,
+    candidate: RolloutCandidate,
     files: Mapping[str, bytes],
     approver: Approver,
     *,
@@ -124,7 +124,7 @@ def sign_roles(place: Place, own: RegionSettings, lists: SignedLists, roles: Rol
     return RoleSignatures(rollout=lists.rollout, region=own.region, forward=signatures[FORWARD], back=signatures[BACK])
 
 
-def _check(own: RegionSettings, candidate: Candidate, approver: Approver) -> None:
+def _check(own: RegionSettings, candidate: RolloutCandidate, approver: Approver) -> None:
     if candidate.region != own.region:
         raise ConfigurationError(f"the candidate is for {candidate.region}, not for {own.region}")
     verdict = VersionVerdict(candidate.verdict, candidate.report, ("its tests",) if candidate.report else ())
@@ -133,7 +133,7 @@ def _check(own: RegionSettings, candidate: Candidate, approver: Approver) -> Non
     verdicts.check_region(own.region, place, candidate.label, verdict, is_own=candidate.registry == own.region)
 
 
-def _check_files(candidate: Candidate, files: Mapping[str, bytes]) -> SavedModel:
+def _check_files(candidate: RolloutCandidate, files: Mapping[str, bytes]) -> SavedModel:
     """What the files say the model is, where they are the candidate's: all of them, and none beside.
 
     Raises ApprovalRefused.
@@ -154,7 +154,7 @@ def _check_files(candidate: Candidate, files: Mapping[str, bytes]) -> SavedModel
     return described
 
 
-def _version(candidate: Candidate, files: Mapping[str, bytes], approver: Approver) -> ApprovedVersion:
+def _version(candidate: RolloutCandidate, files: Mapping[str, bytes], approver: Approver) -> ApprovedVersion:
     return ApprovedVersion(
         candidate.model,
         candidate.version,

@@ -24,7 +24,7 @@ from fedsov.errors import ApprovalRefused, ConfigurationError, unknown
 from fedsov.inference.approved import ApprovedVersion
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.protocol.rollout_messages import candidate_of, lists_message, roles_of, signatures_message
-from fedsov.protocol.rollouts import Candidate
+from fedsov.protocol.rollouts import RolloutCandidate
 from fedsov.region.admission import open_region
 from fedsov.region.settings_file import FILE
 from fedsov.runtimes.deployment.hub_connection import HubUnreachable
@@ -81,7 +81,7 @@ def approve_in_region(root: Path, number: int, region: str, *, by: str = "", why
     return RegionApproval(number, half.version, (*half.remarks, *receipt.sentences))
 
 
-def _files(workspace: Workspace, source: ApprovedSource, candidate: Candidate, region: str) -> dict[str, bytes]:
+def _files(workspace: Workspace, source: ApprovedSource, candidate: RolloutCandidate, region: str) -> dict[str, bytes]:
     """A candidate's files: the hub's, or of the region's own model those that its registry gives."""
     if candidate.files:
         if set(candidate.files) != set(FILES):

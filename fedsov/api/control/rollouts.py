@@ -30,12 +30,12 @@ from fedsov.control_plane.repository.provenance import FILE as PROVENANCE
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.aliases import champion_of
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import REFUSED, UNSIGNED, Rollout, Step
+from fedsov.control_plane.rollouts.states import REFUSED, UNSIGNED, RegionStep, Rollout
 from fedsov.control_plane.rollouts.status import RolloutStatus
 from fedsov.errors import ConfigurationError, CrossingRefused, LedgerBroken, unknown
 from fedsov.inference.approved import CHAMPION, check_mode
 from fedsov.ledger.ledger import Ledger, entry_time
-from fedsov.protocol.rollouts import Candidate
+from fedsov.protocol.rollouts import RolloutCandidate
 from fedsov.registry.lookup import metrics_of
 from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.bounded_files import read_bounded
@@ -145,7 +145,7 @@ def approve_open(rollouts: HubRollouts, workspace: Workspace, number: int, act: 
     return rollouts.approve(number, act, refused=refused, files=files)
 
 
-def files_of(workspace: Workspace, candidate: Candidate) -> dict[str, bytes]:
+def files_of(workspace: Workspace, candidate: RolloutCandidate) -> dict[str, bytes]:
     """A candidate's files, for a region whose workspace holds the hub too: its crossing was permitted and recorded when
     the hub approved it.
 
@@ -205,14 +205,14 @@ def verdict_of(model: Registered) -> VersionVerdict:
     return verdict
 
 
-def _asked(sender: Sender, model: Registered, receiver: Receiver, verdict: VersionVerdict) -> Step:
+def _asked(sender: Sender, model: Registered, receiver: Receiver, verdict: VersionVerdict) -> RegionStep:
     """A region's step as it begins: what its border would say now."""
     try:
         _check_verdict(receiver, model, verdict)
         why = sender.refusal(model, receiver)
     except (ConfigurationError, CrossingRefused) as error:
         why = str(error)
-    return Step(REFUSED, why) if why else Step(UNSIGNED)
+    return RegionStep(REFUSED, why) if why else RegionStep(UNSIGNED)
 
 
 def _crossed(sender: Sender, model: Registered, known: KnownRegion | None, name: str, verdict: VersionVerdict) -> str:

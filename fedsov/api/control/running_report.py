@@ -26,7 +26,7 @@ from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable
 from fedsov.inference.use.guard import GuardLimits, Judgement
 from fedsov.inference.use.usage import Key
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.protocol.rollouts import Candidate
+from fedsov.protocol.rollouts import RolloutCandidate
 from fedsov.region.admission import open_region
 from fedsov.region.settings_file import FILE
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient, ControlRefused
@@ -94,7 +94,7 @@ class RunningTold:
         """Says which version waits for a person of the region, once. Raises HubUnreachable."""
         try:
             answer = client.candidate(control.CandidateRequest())
-            candidate = Candidate.from_json(parsed_json(answer.document))
+            candidate = RolloutCandidate.from_json(parsed_json(answer.document))
         except (ControlRefused, ConfigurationError, ValueError):
             self._awaited = ""
             return

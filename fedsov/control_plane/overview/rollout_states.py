@@ -10,7 +10,7 @@ from fedsov.control_plane.overview.values import ShownRollout, ShownRolloutRegio
 from fedsov.control_plane.rollouts import states, tables
 from fedsov.control_plane.rollouts.proposal import Proposal
 from fedsov.control_plane.rollouts.states import Rollout
-from fedsov.control_plane.rollouts.tables import ROLLOUTS, Event
+from fedsov.control_plane.rollouts.tables import ROLLOUTS, RolloutEvent
 
 ENDED_SHOWN = 4
 """How many rollouts that ended are shown below the open ones."""
@@ -50,7 +50,7 @@ def _shown(connection: Connection, number: int) -> ShownRollout:
     )
 
 
-def _region(rollout: Rollout, name: str, events: Sequence[Event]) -> ShownRolloutRegion:
+def _region(rollout: Rollout, name: str, events: Sequence[RolloutEvent]) -> ShownRolloutRegion:
     step = rollout.steps[name]
     has_signed = step.state not in (states.UNSIGNED, states.REFUSED)
     showed = [event for event in events if event.region == name and event.act == SHOWED and has_signed]

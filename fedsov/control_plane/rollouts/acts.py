@@ -30,9 +30,9 @@ from fedsov.control_plane.rollouts import states, tables, wanted
 from fedsov.control_plane.rollouts.aliases import show_champion
 from fedsov.control_plane.rollouts.lists import whole_lists
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import Change, Rollout
+from fedsov.control_plane.rollouts.states import Rollout, RolloutChange
 from fedsov.control_plane.rollouts.status import RolloutStatus, status_of
-from fedsov.control_plane.rollouts.tables import Event, StoredList
+from fedsov.control_plane.rollouts.tables import RolloutEvent, StoredList
 from fedsov.control_plane.rollouts.wanted import Wanted
 from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.inference.approved import NOTE, Signatory, read_approved
@@ -41,9 +41,9 @@ from fedsov.protocol.control import APPROVED, ROLLOUTS
 from fedsov.protocol.rollouts import (
     BACK,
     FORWARD,
-    Candidate,
     RoleSignatures,
     RolesToSign,
+    RolloutCandidate,
     SignedLists,
     WindowReport,
 )
@@ -104,7 +104,7 @@ class HubRollouts:
                 announce(connection, ROLLOUTS, name)
             return status_of(connection, number)
 
-    def candidate(self, number: int, region: str) -> Candidate:
+    def candidate(self, number: int, region: str) -> RolloutCandidate:
         """What a region's approver looks at. Raises ConfigurationError where there is nothing to sign for it."""
         with self.database.reading() as connection:
             rollout, proposal = tables.get(connection, number)
@@ -185,7 +185,7 @@ class HubRollouts:
 
     def freeze(self, number: int, *, by: str, why: str) -> RolloutStatus:
         """Keeps a rollout where it is. Raises ConfigurationError where it does not run."""
-        return self._act(number, "frozen", lambda rollout: Change(states.frozen(rollout, why)), by=by, why=why)
+        return self._act(number, "frozen", lambda rollout: RolloutChange(states.frozen(rollout, why)), by=by, why=why)
 
     def report(self, report: WindowReport) -> None:
         """Takes what a region says of a version that it serves; see `fedsov.control_plane.rollouts.states.reported`.
@@ -254,7 +254,9 @@ class HubRollouts:
         with self.database.reading() as connection:
             return wanted.every(connection)
 
-    def _act(self, number: int, called: str, act: Callable[[Rollout], Change], *, by: str, why: str) -> RolloutStatus:
+    def _act(
+        self, number: int, called: str, act: Callable[[Rollout], RolloutChange], *, by: str, why: str
+    ) -> RolloutStatus:
         with self.database.changing() as connection:
             rollout, _ = tables.get(connection, number)
             self._carry_out(connection, act(rollout), called, by=by, why=why)
@@ -270,7 +272,7 @@ class HubRollouts:
         return status
 
     def _carry_out(
-        self, connection: Connection, change: Change, act: str, *, region: str = "", by: str, why: str = ""
+        self, connection: Connection, change: RolloutChange, act: str, *, region: str = "", by: str, why: str = ""
     ) -> None:
         """Notes an act, publishes what comes of it, and writes the rollout as it is then."""
         rollout = change.rollout
@@ -296,11 +298,11 @@ class HubRollouts:
         wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
         tables.note(
             connection,
-            Event(rollout=rollout.number, region=region, at=at, act=f"published {direction}", by=by, why=why),
+            RolloutEvent(rollout=rollout.number, region=region, at=at, act=f"published {direction}", by=by, why=why),
         )
 
     def _note(self, connection: Connection, act: str, number: int, region: str = "", *, by: str, why: str) -> None:
-        event = Event(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why)
+        event = RolloutEvent(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why)
         self.ledger.note({ROLLOUT: {"act": act, "number": number, "region": region, "by": by, "why": why}})
         tables.note(connection, event)
 
@@ -326,7 +328,7 @@ class HubRollouts:
             if other.number != rollout.number:
                 tables.put(connection, states.superseded(other, region, rollout))
 
-    def _reported(self, connection: Connection, report: WindowReport) -> Change | None:
+    def _reported(self, connection: Connection, report: WindowReport) -> RolloutChange | None:
         """What a report makes of the rollout that it is about; None where it changes nothing."""
         for rollout in tables.open_rollouts(connection):
             if (rollout.model, rollout.version) != (report.model, report.version):

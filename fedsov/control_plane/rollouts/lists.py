@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from fedsov.errors import ApprovalRefused
 from fedsov.inference.approved import ApprovedList, ApprovedVersion, Signatory, countersigned, read_approved
-from fedsov.protocol.rollouts import Candidate, SignedLists
+from fedsov.protocol.rollouts import RolloutCandidate, SignedLists
 
 _COMPARED = ("model", "version", "digest", "mode", "share", "label", "verdict", "report", "registry")
 REFERENCE = "reference.json"
@@ -28,7 +28,7 @@ class WholeLists:
 
 
 def whole_lists(
-    lists: SignedLists, candidate: Candidate, *, hub: Signatory, region_key: str, wanted: int
+    lists: SignedLists, candidate: RolloutCandidate, *, hub: Signatory, region_key: str, wanted: int
 ) -> WholeLists:
     """The lists that a region signed, signed by the hub too, where they say what was agreed.
 
@@ -69,11 +69,11 @@ def _current(lists: SignedLists, hub_key: str, region_key: str, wanted: int) -> 
     return listed
 
 
-def _is_of(version: ApprovedVersion, candidate: Candidate) -> bool:
+def _is_of(version: ApprovedVersion, candidate: RolloutCandidate) -> bool:
     is_same = all(getattr(version, name) == getattr(candidate, name) for name in _COMPARED)
     files = {name: digest for name, digest in version.files.items() if name != REFERENCE}
     return is_same and (not candidate.files or files == dict(candidate.files))
 
 
-def _again(candidate: Candidate) -> str:
+def _again(candidate: RolloutCandidate) -> str:
     return f"`fedsov rollout approve {candidate.rollout} --region {candidate.region}` signs again"

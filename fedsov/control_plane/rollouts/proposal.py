@@ -8,7 +8,7 @@ from typing import Any
 
 from fedsov.inference.approved import CHAMPION
 from fedsov.label import Label
-from fedsov.protocol.rollouts import Candidate
+from fedsov.protocol.rollouts import RolloutCandidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +48,10 @@ class Proposal:
     proposed: Act
     approved: Act | None = None
 
-    def candidate(self, number: int, region: str) -> Candidate:
+    def candidate(self, number: int, region: str) -> RolloutCandidate:
         """What a region is given of an approved one."""
         approved = self.approved or self.proposed
-        return Candidate(
+        return RolloutCandidate(
             rollout=number,
             region=region,
             model=self.model,

@@ -14,7 +14,8 @@ The canary's region is first. Each wave after it is as large as all waves before
 reach doubles at most. A wave begins when every region before has passed, or when a person starts the rollout again.
 A region that signs late is of the next wave.
 
->>> first = Rollout(1, "m", 2, canary="DE", steps={"DE": Step("signed"), "FR": Step("signed"), "US": Step("refused")})
+>>> steps = {"DE": RegionStep("signed"), "FR": RegionStep("signed"), "US": RegionStep("refused")}
+>>> first = Rollout(1, "m", 2, canary="DE", steps=steps)
 >>> change = started(replace(first, state="approved"))
 >>> change.publish, change.rollout.state
 (('DE',), 'running')
@@ -44,7 +45,7 @@ SERVING = (PUBLISHED, PASSED)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RegionStep:
     """Where one region is. `why` says what keeps it there, in a sentence; `word` is what it reported last."""
 
     state: str = UNSIGNED
@@ -61,7 +62,7 @@ class Rollout:
     version: int
     state: str = PROPOSED
     canary: str = ""
-    steps: Mapping[str, Step] = field(default_factory=dict)
+    steps: Mapping[str, RegionStep] = field(default_factory=dict)
     why: str = ""
 
     @property
@@ -80,7 +81,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RolloutChange:
     """A rollout after an act, and the regions whose list is to be published with it: the one forward, or the one back.
 
     `publish` and `take_back` are of one transaction with the rollout; never both.
@@ -97,7 +98,7 @@ def approved(rollout: Rollout, refused: Mapping[str, str]) -> Rollout:
     Raises ConfigurationError where it is approved already or over, or where no region is left.
     """
     _check(rollout, "approved", PROPOSED)
-    steps = {name: Step(REFUSED, refused[name]) if name in refused else Step() for name in rollout.steps}
+    steps = {name: RegionStep(REFUSED, refused[name]) if name in refused else RegionStep() for name in rollout.steps}
     if len(refused) == len(steps):
         raise ConfigurationError(f"no region may serve {rollout.model} {rollout.version}: {_listed(refused)}")
     return replace(rollout, state=APPROVED, steps=steps)
@@ -119,7 +120,7 @@ def check_signable(rollout: Rollout, region: str) -> None:
         raise ConfigurationError(f"{region} has signed {rollout.called}, and is {step.state}; nothing is left to sign")
 
 
-def signed(rollout: Rollout, region: str) -> Change:
+def signed(rollout: Rollout, region: str) -> RolloutChange:
     """A region's approver has signed. Raises as `check_signable`."""
     check_signable(rollout, region)
     return _onward(_with(rollout, (region,), SIGNED))
@@ -154,7 +155,7 @@ def overtaken(rollout: Rollout, region: str, why: str) -> Rollout:
     return _with(rollout, (region,), UNSIGNED, why) if step == SIGNED and rollout.state in OPEN else rollout
 
 
-def started(rollout: Rollout) -> Change:
+def started(rollout: Rollout) -> RolloutChange:
     """A person starts it, has the next wave begin before the last has passed, or has a frozen one go on.
 
     Raises ConfigurationError where the canary's region has not signed, or where there is nothing to begin.
@@ -170,10 +171,10 @@ def started(rollout: Rollout) -> Change:
         return _wave(begun)
     if rollout.at(UNSIGNED):
         raise ConfigurationError(f"nothing is left to start of {rollout.called}: {_unsigned(rollout)}")
-    return Change(replace(begun, state=DONE, why="ended by a person before every region had a whole window"))
+    return RolloutChange(replace(begun, state=DONE, why="ended by a person before every region had a whole window"))
 
 
-def started_everywhere(rollout: Rollout) -> Change:
+def started_everywhere(rollout: Rollout) -> RolloutChange:
     """Every region that has signed is published at once, without canary, waves or automatic stop, and that ends it.
 
     Raises as `started`.
@@ -182,33 +183,35 @@ def started_everywhere(rollout: Rollout) -> Change:
     names = rollout.at(SIGNED)
     if not names:
         raise ConfigurationError(f"nothing is left to start of {rollout.called}")
-    return Change(
+    return RolloutChange(
         replace(_with(rollout, names, PUBLISHED), state=DONE, why="started everywhere at once"), publish=names
     )
 
 
-def reported(rollout: Rollout, region: str, word: str) -> Change:
+def reported(rollout: Rollout, region: str, word: str) -> RolloutChange:
     """A region says how the version does there. A fault takes the version back from every region that has it.
 
     A frozen rollout stays where it is, whatever is reported: a person decides.
     """
     step = rollout.steps.get(region)
     if step is None or step.state not in SERVING:
-        return Change(rollout)
+        return RolloutChange(rollout)
     passes = step.state == PASSED or word == OK
-    known = replace(rollout, steps={**rollout.steps, region: Step(PASSED if passes else PUBLISHED, step.why, word)})
+    known = replace(
+        rollout, steps={**rollout.steps, region: RegionStep(PASSED if passes else PUBLISHED, step.why, word)}
+    )
     if rollout.state == RUNNING and word in FAULTS:
         return _back(known, STOPPED, f"{region} reported {word}")
     return _onward(known)
 
 
-def rolled_back(rollout: Rollout, why: str) -> Change:
+def rolled_back(rollout: Rollout, why: str) -> RolloutChange:
     """A person takes it back: each region that has the version serves what it served before.
 
     Raises ConfigurationError where it is over, or where no region would go back.
     """
     if rollout.state in (PROPOSED, APPROVED):
-        return Change(replace(rollout, state=ENDED, why=why))
+        return RolloutChange(replace(rollout, state=ENDED, why=why))
     _check(rollout, "rolled back", RUNNING, FROZEN, DONE)
     if not rollout.at(*SERVING):
         raise ConfigurationError(
@@ -223,26 +226,26 @@ def frozen(rollout: Rollout, why: str) -> Rollout:
     return replace(rollout, state=FROZEN, why=why)
 
 
-def _onward(rollout: Rollout) -> Change:
+def _onward(rollout: Rollout) -> RolloutChange:
     """The next wave where every region before has passed, and the end where none is left."""
     if rollout.state != RUNNING or rollout.at(PUBLISHED):
-        return Change(rollout)
+        return RolloutChange(rollout)
     if rollout.at(SIGNED):
         return _wave(rollout)
     if rollout.at(UNSIGNED) or not rollout.at(PASSED):
-        return Change(rollout)
-    return Change(replace(rollout, state=DONE))
+        return RolloutChange(rollout)
+    return RolloutChange(replace(rollout, state=DONE))
 
 
-def _wave(rollout: Rollout) -> Change:
+def _wave(rollout: Rollout) -> RolloutChange:
     """The next regions, as many as have it already, and one at first."""
     names = rollout.at(SIGNED)[: max(1, len(rollout.at(*SERVING)))]
-    return Change(_with(rollout, names, PUBLISHED), publish=names)
+    return RolloutChange(_with(rollout, names, PUBLISHED), publish=names)
 
 
-def _back(rollout: Rollout, state: str, why: str) -> Change:
+def _back(rollout: Rollout, state: str, why: str) -> RolloutChange:
     names = rollout.at(*SERVING)
-    return Change(replace(_with(rollout, names, TAKEN_BACK), state=state, why=why), take_back=names)
+    return RolloutChange(replace(_with(rollout, names, TAKEN_BACK), state=state, why=why), take_back=names)
 
 
 def _with(rollout: Rollout, names: Iterable[str], state: str, why: str = "") -> Rollout:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from fedsov.control_plane.rollouts import states, tables
 from fedsov.control_plane.rollouts.proposal import Proposal
 from fedsov.control_plane.rollouts.states import Rollout
-from fedsov.control_plane.rollouts.tables import Event
+from fedsov.control_plane.rollouts.tables import RolloutEvent
 
 SHOWN = 6
 """Figures of an evaluation that a line shows."""
@@ -23,7 +23,7 @@ class RolloutStatus:
 
     rollout: Rollout
     proposal: Proposal
-    events: tuple[Event, ...] = ()
+    events: tuple[RolloutEvent, ...] = ()
 
     @property
     def next_steps(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from fedsov.control_plane.database.engine import METADATA
 from fedsov.control_plane.rollouts.proposal import Proposal
-from fedsov.control_plane.rollouts.states import OPEN, Rollout, Step
+from fedsov.control_plane.rollouts.states import OPEN, RegionStep, Rollout
 from fedsov.errors import ConfigurationError
 
 ROLLOUTS = Table(
@@ -89,7 +89,7 @@ class StoredList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class RolloutEvent:
     """Something that was done about a rollout; `region` is "" where it was about all.
 
     Raises ConfigurationError for a name or a reason that is longer than anybody reads.
@@ -137,7 +137,7 @@ def get(connection: Connection, number: int) -> tuple[Rollout, Proposal]:
 def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple[Rollout, Proposal]]:
     """All rollouts, or those in these states, the newest first."""
     chosen = [ROLLOUTS.c.state.in_(states)] if states else []
-    steps: dict[int, dict[str, Step]] = {}
+    steps: dict[int, dict[str, RegionStep]] = {}
     of_chosen = select(STEPS).join(ROLLOUTS, ROLLOUTS.c.number == STEPS.c.rollout).where(*chosen)
     for each in connection.execute(of_chosen.order_by(STEPS.c.region)):
         steps.setdefault(each.rollout, {})[each.region] = _step(each)
@@ -180,17 +180,18 @@ def lists_of(connection: Connection, number: int, region: str) -> dict[str, Stor
     }
 
 
-def note(connection: Connection, event: Event) -> None:
+def note(connection: Connection, event: RolloutEvent) -> None:
     """Keeps an event."""
     plain = {name: getattr(event, name) for name in ("rollout", "region", "at", "act", "by", "why")}
     connection.execute(insert(EVENTS).values(plain))
 
 
-def events_of(connection: Connection, number: int) -> list[Event]:
+def events_of(connection: Connection, number: int) -> list[RolloutEvent]:
     """What was done about a rollout, the oldest first."""
     rows = connection.execute(select(EVENTS).where(EVENTS.c.rollout == number).order_by(EVENTS.c.id))
     return [
-        Event(rollout=row.rollout, region=row.region, at=row.at, act=row.act, by=row.by, why=row.why) for row in rows
+        RolloutEvent(rollout=row.rollout, region=row.region, at=row.at, act=row.act, by=row.by, why=row.why)
+        for row in rows
     ]
 
 
@@ -204,9 +205,9 @@ def _write_steps(connection: Connection, number: int, rollout: Rollout) -> None:
         connection.execute(insert(STEPS).values(rollout=number, region=region, **values))
 
 
-def _rollout(row: Row[Any], steps: dict[str, Step]) -> Rollout:
+def _rollout(row: Row[Any], steps: dict[str, RegionStep]) -> Rollout:
     return Rollout(row.number, row.model, row.version, row.state, row.canary, steps, row.why)
 
 
-def _step(row: Row[Any]) -> Step:
-    return Step(row.state, row.why, row.word)
+def _step(row: Row[Any]) -> RegionStep:
+    return RegionStep(row.state, row.why, row.word)

@@ -10,7 +10,7 @@ from fedsov.control_plane.metrics.evaluations import evaluation_words, with_eval
 from fedsov.control_plane.metrics.exposition import prometheus
 from fedsov.control_plane.metrics.totals import totals
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import add
 from fedsov.label import Label
 from fedsov.protocol.use_report import Cell, UseReport
@@ -24,7 +24,7 @@ def proposed(version: int, **evaluation: float) -> tuple[Rollout, Proposal]:
         dataset="people", run="r", files={}, evaluation=evaluation,
         proposed=Act(by="A.", why="a test", at="2026-11-30"),
     )  # fmt: skip
-    return Rollout(0, "m", version, "proposed", "DE", {"DE": Step()}), proposal
+    return Rollout(0, "m", version, "proposed", "DE", {"DE": RegionStep()}), proposal
 
 
 def test_a_total_has_the_figures_of_its_region_and_version_from_the_newest_rollout(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fedsov.control_plane.overview.region_states import alarms, regions
-from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from tests.control_plane.pages.overview_world import NOW, add_rollout, enroll, report, want
 
 ONE, TWO = ("m", 1, "champion"), ("m", 2, "champion")
@@ -77,7 +77,7 @@ def test_a_region_that_is_cut_off_says_since_when_and_what_it_had(connection):
 def test_a_region_whose_approver_has_not_signed_stays_where_it_is_and_is_shown_so(connection):
     want(connection, "DE", [ONE])
     report(connection, "DE", [ONE])
-    number = add_rollout(connection, Rollout(0, "m", 2, "approved", "DE", {"DE": Step("unsigned")}))
+    number = add_rollout(connection, Rollout(0, "m", 2, "approved", "DE", {"DE": RegionStep("unsigned")}))
     region = state(connection)
     assert region.state == "unsigned"
     assert f"fedsov rollout approve {number} --region DE" in region.remedy

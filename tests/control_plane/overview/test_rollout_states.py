@@ -6,7 +6,7 @@ import pytest
 
 from fedsov.control_plane.overview.rollout_states import rollouts
 from fedsov.control_plane.rollouts import states
-from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from tests.control_plane.pages.overview_world import add_rollout
 
 
@@ -20,20 +20,20 @@ def only(database, rollout, **more):
 @pytest.mark.parametrize(
     ("state", "steps", "acts"),
     [
-        ("proposed", {"DE": Step()}, [("approve", ""), ("rollback", "")]),
-        ("approved", {"DE": Step(), "GB": Step("signed")}, [("approve", "DE"), ("rollback", "")]),
-        ("approved", {"DE": Step("signed")}, [("start", ""), ("rollback", "")]),
-        ("running", {"DE": Step("published")}, [("freeze", ""), ("rollback", "")]),
+        ("proposed", {"DE": RegionStep()}, [("approve", ""), ("rollback", "")]),
+        ("approved", {"DE": RegionStep(), "GB": RegionStep("signed")}, [("approve", "DE"), ("rollback", "")]),
+        ("approved", {"DE": RegionStep("signed")}, [("start", ""), ("rollback", "")]),
+        ("running", {"DE": RegionStep("published")}, [("freeze", ""), ("rollback", "")]),
         (
             "running",
-            {"DE": Step("published"), "GB": Step("signed"), "IN": Step()},
+            {"DE": RegionStep("published"), "GB": RegionStep("signed"), "IN": RegionStep()},
             [("approve", "IN"), ("start", ""), ("freeze", ""), ("rollback", "")],
         ),
-        ("frozen", {"DE": Step("published")}, [("start", ""), ("rollback", "")]),
-        ("done", {"DE": Step("passed")}, [("rollback", "")]),
-        ("done", {"DE": Step("superseded")}, []),
-        ("stopped", {"DE": Step("taken back")}, []),
-        ("ended", {"DE": Step()}, []),
+        ("frozen", {"DE": RegionStep("published")}, [("start", ""), ("rollback", "")]),
+        ("done", {"DE": RegionStep("passed")}, [("rollback", "")]),
+        ("done", {"DE": RegionStep("superseded")}, []),
+        ("stopped", {"DE": RegionStep("taken back")}, []),
+        ("ended", {"DE": RegionStep()}, []),
     ],
 )
 def test_a_state_offers_the_acts_that_it_allows_and_no_other(database, state, steps, acts):
@@ -46,7 +46,11 @@ def test_a_state_offers_the_acts_that_it_allows_and_no_other(database, state, st
 
 
 def test_a_rollout_has_who_approved_and_what_regions_report(database):
-    steps = {"DE": Step("published", word="errors"), "GB": Step("unsigned"), "IN": Step("refused", "no document")}
+    steps = {
+        "DE": RegionStep("published", word="errors"),
+        "GB": RegionStep("unsigned"),
+        "IN": RegionStep("refused", "no document"),
+    }
     shown = only(database, Rollout(0, "m", 2, "running", "DE", steps, "because"), verdict="fail")
     assert [(each.name, each.is_canary, each.word, each.approved_by) for each in shown.regions] == [
         ("DE", True, "errors", "DE's approver"),
@@ -59,7 +63,9 @@ def test_a_rollout_has_who_approved_and_what_regions_report(database):
 
 def test_every_open_rollout_is_shown_and_the_last_that_ended(database):
     with database.changing() as connection:
-        ended = [add_rollout(connection, Rollout(0, "m", n, "done", "DE", {"DE": Step()})) for n in range(1, 8)]
-        opened = [add_rollout(connection, Rollout(0, f"m{n}", 1, "proposed", "DE", {"DE": Step()})) for n in range(7)]
+        ended = [add_rollout(connection, Rollout(0, "m", n, "done", "DE", {"DE": RegionStep()})) for n in range(1, 8)]
+        opened = [
+            add_rollout(connection, Rollout(0, f"m{n}", 1, "proposed", "DE", {"DE": RegionStep()})) for n in range(7)
+        ]
         shown = rollouts(connection)
     assert [each.id for each in shown] == sorted([*opened, *ended[-4:]], reverse=True)

@@ -21,8 +21,8 @@ from fedsov.control_plane.people.accounts import Account, Accounts
 from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Right, Role
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import Rollout, Step
-from fedsov.control_plane.rollouts.tables import Event, add, note
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
+from fedsov.control_plane.rollouts.tables import RolloutEvent, add, note
 from fedsov.label import Label
 
 ORIGIN = "https://hub.example:8443"
@@ -146,7 +146,7 @@ class Calls:
 
 def put_rollout(database: Database, *names: str, model: str = "m", why: str = "") -> int:
     """A rollout in the database; its number."""
-    steps = {name: Step("unsigned", why=why) for name in names}
+    steps = {name: RegionStep("unsigned", why=why) for name in names}
     proposal = Proposal(
         model=model, version=2, digest="ab" * 32, label=Label(), verdict="undecided", report="", registry="hub",
         dataset="d", run="r", files={}, proposed=Act(by="olga", why=why or "better", at="2027-01-15T08:00:00Z"),
@@ -154,7 +154,9 @@ def put_rollout(database: Database, *names: str, model: str = "m", why: str = ""
     with database.changing() as connection:
         number = add(connection, Rollout(0, model, 2, canary=names[0], steps=steps, why=why), proposal)
         for name in names:
-            note(connection, Event(rollout=number, at="2027-01-15T08:00:00Z", act="signed", by=name, region=name))
+            note(
+                connection, RolloutEvent(rollout=number, at="2027-01-15T08:00:00Z", act="signed", by=name, region=name)
+            )
     return number
 
 

@@ -16,8 +16,8 @@ from fedsov.control_plane.regions.directory import put_report
 from fedsov.control_plane.repository.tables import REGIONS
 from fedsov.control_plane.rollouts import states, tables, wanted
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import Rollout, Step
-from fedsov.control_plane.rollouts.tables import Event
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
+from fedsov.control_plane.rollouts.tables import RolloutEvent
 from fedsov.control_plane.rollouts.wanted import Wanted
 from fedsov.label import Label
 from fedsov.ledger.ledger import Entry
@@ -141,7 +141,7 @@ def add_rollout(connection, rollout, **more):
     number = tables.add(connection, rollout, proposal(rollout.model, rollout.version, **more))
     for name in rollout.at(states.SIGNED, *states.SERVING):
         by = {"act": "showed its lists", "by": f"{name}'s approver", "why": "measured on own rows"}
-        tables.note(connection, Event(rollout=number, region=name, at=AT.format(11), **by))
+        tables.note(connection, RolloutEvent(rollout=number, region=name, at=AT.format(11), **by))
     return number
 
 
@@ -149,9 +149,13 @@ def fill(database: Database) -> Database:
     """Five regions in every state, two rollouts, crossings, refusals and a review."""
     with database.changing() as connection:
         enroll(connection, "CA", "DE", "GB", "IN", "US")
-        steps = {"DE": Step("published", word="watching"), "GB": Step("signed"), "IN": Step("unsigned")}
+        steps = {
+            "DE": RegionStep("published", word="watching"),
+            "GB": RegionStep("signed"),
+            "IN": RegionStep("unsigned"),
+        }
         gone = replace(Rollout(0, "stackoverflow", 3, canary="US"), state="stopped", why="US reported errors")
-        add_rollout(connection, replace(gone, steps={"US": Step("taken back", word="errors")}), verdict="pass")
+        add_rollout(connection, replace(gone, steps={"US": RegionStep("taken back", word="errors")}), verdict="pass")
         number = add_rollout(connection, Rollout(0, "stackoverflow-de", 2, "running", "DE", steps))
         champion = ("stackoverflow", 2, "champion")
         for name in ("CA", "GB", "US"):
@@ -183,7 +187,7 @@ def many(database: Database, *, regions: int = 100, crossings: int = 100_000) ->
         for name in names:
             want(connection, name, [champion])
             report(connection, name, [champion], word="watching" if name.endswith("7") else "ok")
-        steps = {name: Step("signed") for name in names}
+        steps = {name: RegionStep("signed") for name in names}
         add_rollout(connection, Rollout(0, "stackoverflow", 3, "running", names[0], steps))
         put_plan(connection, names)
 

@@ -14,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.people.sessions import end_sessions
-from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from tests.control_plane.pages import overview_world as world
 from tests.control_plane.pages.served_pages import CHROMIUM, ServedPages, findings, sign_in
 
@@ -126,7 +126,7 @@ def test_what_changes_at_the_hub_is_on_the_page_without_a_reload_and_takes_nothi
         reason.fill("I am still writing th")
         with fresh.database.changing() as connection:
             world.report(connection, "DE", [("stackoverflow-de", 2, "champion")], counter=2)
-            world.add_rollout(connection, Rollout(0, "another", 9, "proposed", "DE", {"DE": Step()}))
+            world.add_rollout(connection, Rollout(0, "another", 9, "proposed", "DE", {"DE": RegionStep()}))
         germany = page.locator("#regions tr", has=page.locator("th", has_text="DE"))
         expect(germany.locator(".state")).to_have_text("serving")
         expect(germany.locator("td").nth(2)).to_contain_text("stackoverflow-de 2")
@@ -223,7 +223,7 @@ def test_a_session_that_has_ended_says_so_and_leads_to_signing_in(page, fresh):
         sign_in(page, fresh)
         with fresh.database.changing() as connection:
             end_sessions(connection, "anna")
-            world.add_rollout(connection, Rollout(0, "another", 9, "proposed", "DE", {"DE": Step()}))
+            world.add_rollout(connection, Rollout(0, "another", 9, "proposed", "DE", {"DE": RegionStep()}))
         expect(page.locator("#offline")).to_contain_text("Your session has ended")
         page.reload()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -273,7 +273,7 @@ def test_nothing_that_a_region_or_a_person_can_write_runs_in_the_page(page, fres
         world.want(connection, "DE", [(text, 1, "champion")])
         more = {"remarks": [text], "endpoint": text, "stale_since": text}
         world.report(connection, "DE", [(text, 1, text)], word=text, **more)
-        steps = {text: Step("refused", text, text), "DE": Step("signed")}
+        steps = {text: RegionStep("refused", text, text), "DE": RegionStep("signed")}
         world.add_rollout(connection, Rollout(0, text, 1, "running", text, steps, text), mode=text, registry=text)
         world.put_plan(connection, [text])
     every = dict.fromkeys(("name", "kind", "reason", "remedy", "destination", "destination_name"), text)

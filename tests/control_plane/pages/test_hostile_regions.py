@@ -18,8 +18,8 @@ from fedsov.control_plane.people.accounts import Account
 from fedsov.control_plane.people.roles import Role
 from fedsov.control_plane.regions.directory import put_report
 from fedsov.control_plane.rollouts import tables
-from fedsov.control_plane.rollouts.states import Rollout, Step
-from fedsov.control_plane.rollouts.tables import Event
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
+from fedsov.control_plane.rollouts.tables import RolloutEvent
 from tests.control_plane.pages import overview_world as world
 from tests.control_plane.pages.conftest import PASSWORD, Calls, Hub
 
@@ -111,11 +111,13 @@ def test_names_of_measures_and_of_regions_are_text_on_the_page(page):
 
 
 def test_what_a_region_writes_about_a_rollout_is_text_on_the_page(page):
-    steps = {"DE": Step("published", why=HOSTILE, word=HOSTILE[:20]), "FR": Step("unsigned", why=HOSTILE)}
+    steps = {"DE": RegionStep("published", why=HOSTILE, word=HOSTILE[:20]), "FR": RegionStep("unsigned", why=HOSTILE)}
     with page.database.changing() as connection:
         rollout = Rollout(0, HOSTILE[:199], 2, "running", canary="DE", steps=steps, why=HOSTILE)
         number = tables.add(connection, rollout, world.proposal(rollout.model, 2, registry=HOSTILE, dataset=HOSTILE))
-        event = Event(rollout=number, region="DE", at=HOSTILE[:40], act="showed its lists", by=HOSTILE, why=HOSTILE)
+        event = RolloutEvent(
+            rollout=number, region="DE", at=HOSTILE[:40], act="showed its lists", by=HOSTILE, why=HOSTILE
+        )
         tables.note(connection, event)
     assert "&lt;script" in check(page)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsov.control_plane.rollouts import states
-from fedsov.control_plane.rollouts.states import Change, Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout, RolloutChange
 from fedsov.errors import ConfigurationError
 from fedsov.protocol.rollouts import FAULTS, WORDS
 
@@ -17,11 +17,11 @@ FIVE = ("AT", "DE", "FR", "GB", "IE")
 
 
 def _approved(*signed: str, canary: str = "DE", unsigned: tuple[str, ...] = ()) -> Rollout:
-    steps = {name: Step(states.SIGNED) for name in signed} | {name: Step() for name in unsigned}
+    steps = {name: RegionStep(states.SIGNED) for name in signed} | {name: RegionStep() for name in unsigned}
     return Rollout(1, "people", 2, states.APPROVED, canary, steps)
 
 
-def _all_ok(change: Change) -> Change:
+def _all_ok(change: RolloutChange) -> RolloutChange:
     for name in change.publish:
         change = states.reported(change.rollout, name, "ok")
     return change
@@ -107,7 +107,7 @@ def test_a_rollback_before_the_start_ends_it_and_publishes_nothing() -> None:
 
 
 def test_a_region_that_the_border_refuses_signs_nothing_and_the_reason_is_said() -> None:
-    proposed = Rollout(1, "people", 2, canary="DE", steps={"DE": Step(), "US": Step()})
+    proposed = Rollout(1, "people", 2, canary="DE", steps={"DE": RegionStep(), "US": RegionStep()})
     with pytest.raises(ConfigurationError, match="not approved by the hub yet"):
         states.signed(proposed, "DE")
     approved = states.approved(proposed, {"US": "needs a document"})
@@ -127,7 +127,7 @@ def test_one_rollout_at_a_time_may_be_about_to_be_published_in_a_region() -> Non
         states.superseded(_approved("DE"), "DE", newer)
     running = states.started(_approved("DE", "FR")).rollout
     left = states.superseded(running, "DE", newer)
-    assert left.steps["DE"] == Step(states.SUPERSEDED, "DE signed rollout 2 since")
+    assert left.steps["DE"] == RegionStep(states.SUPERSEDED, "DE signed rollout 2 since")
     with pytest.raises(ConfigurationError, match="no region has people 2"):
         states.rolled_back(left, "x")
     alone = states.superseded(states.started(_approved("DE")).rollout, "DE", newer)
@@ -143,14 +143,16 @@ def test_a_rollout_of_another_model_that_waits_for_its_signature_goes_on_waiting
 @given(st.data())
 def test_no_region_is_ever_published_that_has_not_signed_nor_taken_back_that_has_it_not(data: st.DataObject) -> None:
     """Whatever happens in whatever order: a version serves only by a signature, and goes back only where it serves."""
-    steps = {name: Step(data.draw(st.sampled_from([states.UNSIGNED, states.SIGNED, states.REFUSED]))) for name in FIVE}
+    steps = {
+        name: RegionStep(data.draw(st.sampled_from([states.UNSIGNED, states.SIGNED, states.REFUSED]))) for name in FIVE
+    }
     rollout, published = Rollout(1, "people", 2, states.APPROVED, "DE", steps), set[str]()
     for _ in range(data.draw(st.integers(0, 25))):
         region, word = data.draw(st.sampled_from(FIVE)), data.draw(st.sampled_from(WORDS))
         acts = (
             lambda r=rollout: states.started(r),
             lambda r=rollout: states.started_everywhere(r),
-            lambda r=rollout: Change(states.frozen(r, "why")),
+            lambda r=rollout: RolloutChange(states.frozen(r, "why")),
             lambda r=rollout: states.rolled_back(r, "why"),
             lambda r=rollout, n=region: states.signed(r, n),
             lambda r=rollout, n=region, w=word: states.reported(r, n, w),

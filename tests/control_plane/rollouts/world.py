@@ -11,11 +11,11 @@ from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.repository.repository import Repository
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
-from fedsov.control_plane.rollouts.states import Rollout, Step
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.inference.approved import ApprovedList, ApprovedVersion, Signatory, half_signed, read_approved
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
-from fedsov.protocol.rollouts import Candidate, RoleSignatures, RolesToSign, SignedLists, WindowReport
+from fedsov.protocol.rollouts import RoleSignatures, RolesToSign, RolloutCandidate, SignedLists, WindowReport
 from fedsov.storage.control_folder import HubControlFolder
 from fedsov.storage.workspace import Workspace, ledger_of
 
@@ -40,7 +40,7 @@ class Region:
         """A list with its signature."""
         return half_signed(listed, hub_key=hub_key, region=Signatory(self.ledger.key, self.ledger.sign))
 
-    def lists(self, candidate: Candidate, hub_key: str) -> SignedLists:
+    def lists(self, candidate: RolloutCandidate, hub_key: str) -> SignedLists:
         """What its approver signs first."""
         current, version = self.listed(hub_key), version_of(candidate)
         return SignedLists(
@@ -87,7 +87,7 @@ class HubWorld:
 
     def propose(self, version: int, canary: str = "") -> int:
         """Proposes and approves a version as the hub; the rollout's number."""
-        steps = {name: Step() for name in self.regions}
+        steps = {name: RegionStep() for name in self.regions}
         rollout = Rollout(0, "people", version, canary=canary or min(steps), steps=steps)
         number = self.rollouts.propose(rollout, proposal_of(version)).rollout.number
         self.rollouts.approve(number, BY, refused={}, files={})
@@ -141,7 +141,7 @@ def proposal_of(version: int) -> Proposal:
     )
 
 
-def version_of(candidate: Candidate) -> ApprovedVersion:
+def version_of(candidate: RolloutCandidate) -> ApprovedVersion:
     """A candidate as it stands on a list."""
     names = ("digest", "mode", "share", "label", "verdict", "report", "registry")
     same = {name: getattr(candidate, name) for name in names}
