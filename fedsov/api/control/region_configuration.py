@@ -43,6 +43,8 @@ from fedsov.region.settings import RegionSettings
 from fedsov.region.settings_file import flat, noted
 from fedsov.runtimes.deployment.region_agent.approved_source import ApprovedSource
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
+from fedsov.storage.control_folder import RegionControlFolder
+from fedsov.storage.locks import hold_file
 from fedsov.storage.workspace import Workspace
 
 NOTE = "settings_proposal"
@@ -76,10 +78,10 @@ class ProposalTaker:
 
     def act(self, client: ControlClient) -> None:
         """Takes what is proposed now, and answers. Raises RepositoryRefused, LedgerBroken, SettingsBroken, OSError."""
-        source = self._reads.source(client)
-        source.poll()
-        proposal = _proposal(source, self._name)
-        answer = take(self._root, self._name, proposal, source)
+        with hold_file(RegionControlFolder(Workspace(self._root).region(self._name)).lock):
+            source = self._reads.source(client)
+            source.refresh()
+            answer = take(self._root, self._name, _proposal(source, self._name), source)
         self._send(client, answer)
         self._answered = None if answer.waits else (answer.number, answer.digest)
 

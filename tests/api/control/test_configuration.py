@@ -38,6 +38,8 @@ from fedsov.runtimes.deployment.hub_connection import Credentials
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient, ControlRefused
 from fedsov.storage.party_file import HubAddress
 from fedsov.storage.workspace import Workspace, ledger_of
+from tests.api.control.processes import until
+from tests.api.control.region_world import RegionWorld
 from tests.api.inference.world import workspace_of
 from tests.runtimes.deployment.control.world import serving
 
@@ -131,6 +133,25 @@ def test_a_region_takes_what_it_lists_and_refuses_the_rest_by_name(proposing: Pr
     told = proposing.answer().in_force
     assert told["limits.rounds"] == "40" and not any(key.startswith(("keys", "retention")) for key in told)
     assert proposing.notes()[-1]["refused"] == ["retention_days"]
+
+
+@pytest.mark.long
+def test_the_agent_of_a_region_takes_what_is_proposed_while_it_runs(tmp_path: Path) -> None:
+    """Short siblings are all around: here hub and agent are the processes of a deployment."""
+    with RegionWorld(tmp_path / "w", ["DE", "GB"]) as world:
+        world.processes.begin_hub()
+        set_settings(world.root, ["DE"], ["proposals=[limits.rounds]"])
+        for name in ("DE", "GB"):
+            world.processes.begin_region(name)
+            world.processes.until_seen(name)
+        configuration.propose(world.root, ["limits.rounds=40"], **SAID)
+
+        def states() -> dict[str, str]:
+            every = configuration.proposed(world.root)
+            return {state.region: state.state for each in every for state in each.states}
+
+        until(lambda: states() == {"DE": "in force", "GB": "refused"}, lambda: f"{states()}")
+        assert show(world.root, "DE").settings.limits.rounds == 40
 
 
 def test_a_region_that_lists_nothing_changes_nothing(proposing: Proposing) -> None:

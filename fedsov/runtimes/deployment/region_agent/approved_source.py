@@ -89,21 +89,29 @@ class ApprovedSource:
         self._updater: Updater | None = None
         self._verified: tuple[bytes, Polled] | None = None
         self._delegated, self._taken = b"", ""
+        self._untaken: bytes | None = None
 
     def poll(self) -> Polled:
-        """What the repository holds for the region now.
+        """What the repository holds for the region now; whoever calls this takes the list.
 
         Raises RepositoryRefused for what its signers did not sign, for older metadata, or expired; OSError where nobody
         answers.
         """
+        polled = self.refresh()
+        content, self._untaken = self._untaken, None
+        return replace(polled, content=content)
+
+    def refresh(self) -> Polled:
+        """The same, for whoever reads other files: a list that is new waits for the next `poll`. Raises as `poll`."""
         with _refusals(self._pins.region):
             content = self._fetcher.download_bytes(f"{_ADDRESS}timestamp.json", UpdaterConfig.timestamp_max_length)
             if self._verified is not None and self._verified[0] == content:
                 return self._unchanged(self._verified[1])
             updater = self._refreshed(content)
             timestamp = Metadata[Timestamp].from_bytes(self._local("timestamp")).signed
-            polled = self._listed(updater, timestamp)
-        self._updater, self._verified = updater, (content, replace(polled, content=None))
+            polled, listed = self._listed(updater, timestamp)
+        self._updater, self._verified = updater, (content, polled)
+        self._untaken = self._untaken if listed is None else listed
         return polled
 
     def file(self, path: str) -> bytes:
@@ -140,7 +148,7 @@ class ApprovedSource:
     def _read(self) -> Updater:
         """What the last poll read."""
         if self._updater is None:
-            self.poll()
+            self.refresh()
         if self._updater is None:
             raise RepositoryRefused(f"the repository was not read yet; {_AGAIN}")
         return self._updater
@@ -179,19 +187,19 @@ class ApprovedSource:
             check_delegations(Metadata[Targets].from_bytes(content).signed, self._pins)
             self._delegated = content
 
-    def _listed(self, updater: Updater, timestamp: Timestamp) -> Polled:
-        """The approved list, where it is another than the one before."""
+    def _listed(self, updater: Updater, timestamp: Timestamp) -> tuple[Polled, bytes | None]:
+        """What is there, and the approved list where it is another than the one before."""
         snapshot = Metadata[Snapshot].from_bytes(self._local("snapshot")).signed
         named = snapshot.meta.get(f"{self._pins.region}.json")
         polled = Polled(None, 0 if named is None else named.version, timestamp.version, timestamp.expires)
         if named is None:
-            return polled
+            return polled, None
         target = _target(updater, approved_path(self._pins.region))
         if target.hashes["sha256"] == self._taken:
-            return polled
+            return polled, None
         content = self._download(updater, target)
         self._taken = target.hashes["sha256"]
-        return replace(polled, content=content)
+        return polled, content
 
     def _download(self, updater: Updater, target: TargetFile) -> bytes:
         """A file's content, verified; it stays with the caller, and not in the folder."""
