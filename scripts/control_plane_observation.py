@@ -1,4 +1,4 @@
-"""What it costs a worker to count who asked for what: microseconds of CPU an observation, with all that follows from it.
+"""What it costs a worker to count who asked for what: microseconds of CPU an observation, with all that follows.
 
 An observation is noted, later counted by cell and person, and each person becomes a keyed digest once a window. The
 fewer people ask, the less a digest costs; `everybody once` is the dearest case.

@@ -32,6 +32,7 @@ from fedsov.region.settings import FILES
 from fedsov.region.settings_file import FILE, flat
 from fedsov.storage.control_folder import HubControlFolder
 from fedsov.storage.deployment_folder import DeploymentFolder
+from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import POSTGRESQL, Workspace, is_there, ledger_of
 
 HUB, REGION = "hub", "region"
@@ -114,7 +115,9 @@ class Listed:
 
 def files_of(party: PartyHome) -> list[Listed]:
     """Every file of a party that its backup holds, by name. Raises OSError."""
-    inside = [(path.relative_to(party.home).as_posix(), path) for unit in party.units() for path in _below(unit)]
+    use = ServingFolder(party.folder).use  # open windows tell who asked, and are deleted with their secret
+    below = [path for unit in party.units() for path in _below(unit) if not path.is_relative_to(use)]
+    inside = [(path.relative_to(party.home).as_posix(), path) for path in below]
     named = [(f"{ELSEWHERE}/{key}/{path.name}", path) for key, path in named_elsewhere(party).items()]
     found = [_listed(name, path) for name, path in (*inside, *named)]
     return sorted((each for each in found if each is not None), key=lambda each: each.name)

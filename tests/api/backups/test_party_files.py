@@ -17,9 +17,12 @@ from fedsov.api.backups.party_files import (
     party_at,
 )
 from fedsov.errors import ConfigurationError
+from fedsov.inference.use.cells import Frame
+from fedsov.inference.use.spool import UseSpool, Window
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.deployment_folder import DeploymentFolder
 from fedsov.storage.private_files import make_private_folder
+from fedsov.storage.serving_folder import ServingFolder
 from fedsov.storage.workspace import ledger_of
 
 
@@ -76,3 +79,13 @@ def test_a_ledger_in_postgresql_is_named(tmp_path: Path) -> None:
     party = party_at(tmp_path, None)
     assert not is_in_file(party)
     assert any("PostgreSQL" in line and "pg_dump" in line for line in left_out(party))
+
+
+def test_windows_in_which_it_is_counted_who_asks_are_in_no_backup(tmp_path: Path) -> None:
+    folder = tmp_path / "regions" / "DE"
+    _ledger(folder, "DE")
+    spool, window = UseSpool(ServingFolder(folder).use), Window(3600, 3600)
+    spool.secret(window)
+    assert spool.append(Frame(3600, {}, {}, 1), window)
+    names = [each.name for each in files_of(party_at(tmp_path, None))]
+    assert "regions/DE/ledger.sqlite" in names and not [name for name in names if "serving/use" in name]
