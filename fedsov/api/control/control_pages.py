@@ -28,12 +28,14 @@ NOTES = (PERSON_ACT, ACCOUNT, PROVIDER)
 
 def control_pages(hub: ControlHub, address: HubAddress) -> Any:
     """The ASGI application of a hub, which people reach at this address, or at the one that its party.yaml says."""
+    doing = PageActs(hub.home, hub.rollouts)
     site = Site(
         hub.database,
         origins_of(address, _public_address(hub.home) or address),
         hub.ledger.note,
         noted=lambda: people_notes(hub.ledger),
-        acts=PageActs(hub.home, hub.rollouts).acts,
+        audit=doing.audit,
+        acts=doing.acts,
         provider=read_provider(hub.home),
         name=hub.name,
     )

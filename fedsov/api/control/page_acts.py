@@ -10,8 +10,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from fedsov.control_plane.pages.site import Acts
@@ -23,6 +24,7 @@ from fedsov.errors import (
     FedsovError,
     JobRefused,
     LedgerBroken,
+    LimitExceeded,
     WorkspaceUnusable,
 )
 from fedsov.storage.workspace import Workspace
@@ -42,6 +44,7 @@ class PageActs:
 
     home: Path
     rollouts: HubRollouts
+    _auditing: Lock = field(default_factory=Lock)
 
     @property
     def acts(self) -> Acts:
@@ -70,6 +73,18 @@ class PageActs:
         answer = run_command(self.home, ["rollout", "approve", str(number), *options, *_person(by, why)])
         return str(answer["state"])
 
+    def audit(self) -> dict[str, Any]:
+        """What `fedsov audit status` answers: every ledger verified; one such question at a time.
+
+        Raises LimitExceeded while another is answered.
+        """
+        if not self._auditing.acquire(blocking=False):
+            raise LimitExceeded("the ledgers are being verified for somebody else; ask again in a minute")
+        try:
+            return run_command(self.home, ["audit", "status"], answers_with=(0, LedgerBroken.exit_code))
+        finally:
+            self._auditing.release()
+
     def start(self, number: int, *, region: str, by: str, why: str) -> str:
         """Starts it, or its next wave."""
         return self.rollouts.start(number, by=by, why=why).rollout.state
@@ -83,8 +98,11 @@ class PageActs:
         return self.rollouts.freeze(number, by=by, why=why).rollout.state
 
 
-def run_command(home: Path, words: Sequence[str]) -> dict[str, Any]:
+def run_command(home: Path, words: Sequence[str], *, answers_with: Sequence[int] = (0,)) -> dict[str, Any]:
     """The JSON that a command of a home answers with, run in a process of its own.
+
+    Args:
+        answers_with: the exit codes of a command that printed its answer.
 
     Raises the error that the command ended with, in its own sentence; ConfigurationError where it took too long.
     """
@@ -96,7 +114,7 @@ def run_command(home: Path, words: Sequence[str]) -> dict[str, Any]:
             f"`fedsov {' '.join(words[:2])}` did not end in {SECONDS} s; see `fedsov rollout status`, and run it in "
             "the hub's home"
         ) from None
-    if ended.returncode:
+    if ended.returncode not in answers_with or not ended.stdout:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("fedsov: ")]
         sentence = lines[-1].removeprefix("fedsov: ") if lines else f"it ended with {ended.returncode}"
         raise KINDS.get(ended.returncode, ConfigurationError)(sentence)

@@ -7,6 +7,7 @@
     POST /api/v1/rollouts/NUMBER/ACT      {"why", "region"}; ACT is approve, start, freeze or rollback
     GET  /api/v1/configuration            what stands proposed to each region, and what it has in force
     GET  /api/v1/acts                     what people did here, as the hub's ledger notes it (auditors)
+    GET  /api/v1/audit                    whose ledgers verify, who countersigned them, what is due (auditors)
     GET  /api/v1/openapi.json             this, as OpenAPI
 
 A program sends ``Authorization: Bearer TOKEN`` (`fedsov account token NAME`). An error is ``{"error": sentence,
@@ -31,9 +32,10 @@ from fedsov.control_plane.pages.acting import (
     rollout_seen_by,
     rollouts_seen_by,
 )
-from fedsov.control_plane.pages.rights import CurrentPerson, Forbidden, needs, site_of
+from fedsov.control_plane.pages.rights import CurrentPerson, check_region, needs, site_of
 from fedsov.control_plane.people.roles import Right
 from fedsov.control_plane.regions.directory import directory
+from fedsov.errors import ConfigurationError
 
 router = APIRouter(prefix="/api/v1")
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -141,9 +143,19 @@ def configuration(request: Request, person: CurrentPerson) -> list[dict[str, Any
 @needs(Right.AUDIT)
 def acts(request: Request, person: CurrentPerson) -> list[dict[str, Any]]:
     """What people did at this hub, the oldest first, as its ledger notes it."""
-    if not person.is_for_all:
-        raise Forbidden("what people did at the hub is for auditors of every region; ask the hub's operator")
+    check_region(person, Right.AUDIT, "")
     return list(site_of(request).noted())
+
+
+@router.get("/audit")
+@needs(Right.AUDIT)
+def audit(request: Request, person: CurrentPerson) -> dict[str, Any]:
+    """Whose ledgers verify, who countersigned them, and what is due; verified when it is asked, which takes a while."""
+    check_region(person, Right.AUDIT, "")
+    tell = site_of(request).audit
+    if tell is None:
+        raise ConfigurationError("this hub's pages cannot tell; `fedsov audit status` does in its home")
+    return tell()
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -56,6 +56,7 @@ class Site:
             sent by another site's page, is refused.
         note: notes an act in the hub's ledger; raises where it cannot be written, and then nothing is done.
         noted: what that ledger notes of people and their accounts, the oldest first.
+        audit: whose ledgers verify, who countersigned them, and what is due; None where this hub's pages cannot tell.
         provider: the OpenID provider, where the hub has one.
         name: the hub's, for the pages' title.
     """
@@ -64,6 +65,7 @@ class Site:
     origins: frozenset[str]
     note: Callable[[Mapping[str, Any]], object]
     noted: Callable[[], Iterable[dict[str, Any]]] = tuple
+    audit: Callable[[], dict[str, Any]] | None = None
     acts: Acts = field(default_factory=Acts)
     provider: OpenIdProvider | None = None
     name: str = "hub"

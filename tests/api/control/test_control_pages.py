@@ -16,7 +16,7 @@ from fedsov.api.control.control_pages import control_pages, origins_of
 from fedsov.api.control.page_acts import KINDS, PageActs, run_command
 from fedsov.control_plane.people.accounts import Account
 from fedsov.control_plane.people.roles import Role
-from fedsov.errors import ApprovalRefused, ConfigurationError
+from fedsov.errors import ApprovalRefused, ConfigurationError, LimitExceeded
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.party_file import HubAddress
 from tests.api.control.processes import ControlProcesses, until
@@ -100,6 +100,15 @@ def test_a_page_is_named_as_browsers_name_it():
     assert origins_of(HubAddress("hub.example", 443)) == {"https://hub.example"}
     assert origins_of(HubAddress("2001:db8::1", 9094)) == {"https://[2001:db8::1]:9094"}
     assert origins_of(ADDRESS) == {ORIGIN, "https://localhost:9094"}
+
+
+@pytest.mark.long
+def test_an_auditor_is_told_what_the_command_says_and_one_at_a_time(hub, browser):
+    told = signed_in(browser(), "the-auditor").get("/api/v1/audit")
+    assert told.status_code == 200 and told.json() == run_command(hub.home, ["audit", "status"], answers_with=(0, 5))
+    acts = PageActs(hub.home, hub.rollouts)
+    with acts._auditing, pytest.raises(LimitExceeded, match="ask again"):
+        acts.audit()
 
 
 @pytest.mark.long

@@ -79,6 +79,17 @@ def test_what_people_did_is_for_auditors_of_every_region(acting, tokens):
     assert statuses == {"olga": 403, "adam": 403, "dora": 403, "ute": 200}
 
 
+def test_the_audit_is_for_auditors_of_every_region(acting, tokens):
+    told = Hub(acting.database)
+    object.__setattr__(told.site, "audit", lambda: {"faults": []})
+    asked = {
+        name: told.browser().get("/api/v1/audit", headers=bearer(tokens[name])) for name in ("olga", "dora", "ute")
+    }
+    assert {name: answer.status_code for name, answer in asked.items()} == {"olga": 403, "dora": 403, "ute": 200}
+    unable = acting.browser().get("/api/v1/audit", headers=bearer(tokens["ute"]))
+    assert unable.status_code == 422 and "fedsov audit status" in unable.text
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
