@@ -14,7 +14,7 @@ from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, counted
 
 if TYPE_CHECKING:
-    from fedsov.control_plane.configuration.standing import Standing
+    from fedsov.control_plane.configuration.standing import ProposedToRegion
 
 Regions = Annotated[
     Sequence[str] | None,
@@ -99,7 +99,7 @@ def status(arguments: ConfigShowArguments) -> None:
     _print(arguments, proposed(arguments.workspace, arguments.regions or ()), is_short=False)
 
 
-def _print(arguments: Arguments, every: Sequence[Standing], *, is_short: bool) -> None:
+def _print(arguments: Arguments, every: Sequence[ProposedToRegion], *, is_short: bool) -> None:
     from fedsov.control_plane.configuration.standing import IN_FORCE
 
     if arguments.json:
@@ -121,7 +121,7 @@ def _print(arguments: Arguments, every: Sequence[Standing], *, is_short: bool) -
         print_line("every region has in force what stands proposed to it")
 
 
-def _headline(each: Standing) -> str:
+def _headline(each: ProposedToRegion) -> str:
     name, answer = each.proposal.region, each.answer
     count = counted(len(each.proposal.settings), "setting")
     stands = f"{name}: {count} proposed, the last in proposal {each.proposal.number}"

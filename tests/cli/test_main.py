@@ -84,6 +84,7 @@ def test_every_command_s_module_is_in_the_table_and_every_line_of_the_table_has_
         "border_reviewers",
         "border_reviews",
         "deploy_files",
+        "deploy_root",
         "evidence_missing",
     }
     assert apps - parts == {name.replace(" ", "_") for name in COMMANDS}

@@ -16,7 +16,7 @@ from fedsov.api.control.configuration_answers import NOTE
 from fedsov.api.control.control_hub import ControlHub, control_hub
 from fedsov.api.region_settings import UNSAID, user
 from fedsov.border.law.bundle_file import read_bundle_file
-from fedsov.control_plane.configuration.standing import Author, Standing, standing
+from fedsov.control_plane.configuration.standing import ProposalAuthor, ProposedToRegion, standing
 from fedsov.control_plane.configuration.standing import propose as put
 from fedsov.control_plane.configuration.standing import withdraw as take_off
 from fedsov.errors import ConfigurationError, unknown
@@ -35,7 +35,7 @@ def propose(
     law: Path | None = None,
     by: str = "",
     why: str = "",
-) -> tuple[Standing, ...]:
+) -> tuple[ProposedToRegion, ...]:
     """Proposes settings KEY=VALUE to regions; what stands proposed to each.
 
     Args:
@@ -52,7 +52,7 @@ def propose(
         raise ConfigurationError(f"{LAW} takes the law itself; give its file: --law FILE")
     if not values:
         raise ConfigurationError("nothing is proposed; give KEY=VALUE, such as limits.rounds=40, or --law FILE")
-    author = Author(by or user(), why or UNSAID, entry_time())
+    author = ProposalAuthor(by or user(), why or UNSAID, entry_time())
     with control_hub(home) as hub:
         _note(hub, "proposed", regions, author, settings=values)
         with hub.database.changing() as connection:
@@ -62,9 +62,9 @@ def propose(
 
 def withdraw(
     home: Path, keys: Sequence[str], *, regions: Sequence[str] = (), by: str = "", why: str = ""
-) -> tuple[Standing, ...]:
+) -> tuple[ProposedToRegion, ...]:
     """Takes settings off what stands proposed; a region keeps what it took. Raises as `propose`."""
-    author = Author(by or user(), why or UNSAID, entry_time())
+    author = ProposalAuthor(by or user(), why or UNSAID, entry_time())
     with control_hub(home) as hub:
         _note(hub, "withdrew", regions, author, keys=list(keys))
         with hub.database.changing() as connection:
@@ -72,7 +72,7 @@ def withdraw(
         return _standing(hub, numbers)
 
 
-def proposed(home: Path, regions: Sequence[str] = ()) -> tuple[Standing, ...]:
+def proposed(home: Path, regions: Sequence[str] = ()) -> tuple[ProposedToRegion, ...]:
     """What stands proposed to each region, and what it says; all regions' where none is named.
 
     Raises ConfigurationError for a region to which nothing was proposed, and that answered nothing.
@@ -108,7 +108,7 @@ def _law(path: Path) -> tuple[str, bytes]:
         ) from None
 
 
-def _note(hub: ControlHub, act: str, regions: Sequence[str], author: Author, **more: object) -> None:
+def _note(hub: ControlHub, act: str, regions: Sequence[str], author: ProposalAuthor, **more: object) -> None:
     meant = list(regions) or sorted(hub.repository.enrolled())
     for name in meant:
         if name not in hub.repository.enrolled():
@@ -116,7 +116,7 @@ def _note(hub: ControlHub, act: str, regions: Sequence[str], author: Author, **m
     hub.ledger.note({NOTE: {"act": act, "regions": meant, **more, "by": author.by, "why": author.why}})
 
 
-def _standing(hub: ControlHub, names: Sequence[str] | Mapping[str, int]) -> tuple[Standing, ...]:
+def _standing(hub: ControlHub, names: Sequence[str] | Mapping[str, int]) -> tuple[ProposedToRegion, ...]:
     with hub.database.reading() as connection:
         every = {each.proposal.region: each for each in standing(connection)}
     for name in names:

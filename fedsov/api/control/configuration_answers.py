@@ -24,6 +24,6 @@ def take_region_answer(hub: ControlHub, who: Caller, answer: control.Configurati
     with hub.database.changing() as connection:
         is_new = take_answer(connection, taken)
     if is_new:
-        said = {"region": taken.region, "number": taken.number, "refused": sorted(taken.refused), "waits": taken.waits}
-        hub.ledger.note({NOTE: {"act": "answered", **said, "digest": taken.digest}})
+        about = {"region": taken.region, "number": taken.number, "refused": sorted(taken.refused), "waits": taken.waits}
+        hub.ledger.note({NOTE: {"act": "answered", **about, "digest": taken.digest}})
     return control.Receipt(number=str(taken.number))

@@ -197,9 +197,9 @@ def _changes(root: Path, name: str, before: RegionSettings, digest: str) -> tupl
 def _in_force(own: RegionSettings, proposal: SettingsProposal) -> dict[str, str]:
     """The settings that the region lets a hub propose, as `fedsov region set` takes them."""
     plain = flat(replace(own, split="").to_plain())
-    told = {key: _word(value) for key, value in plain.items() if may_propose(own.proposals, key)}
-    missing = {key: "" for key in proposal.settings if key not in told and may_propose(own.proposals, key)}
-    return {**missing, **told}
+    listed = {key: _word(value) for key, value in plain.items() if may_propose(own.proposals, key)}
+    missing = {key: "" for key in proposal.settings if key not in listed and may_propose(own.proposals, key)}
+    return {**missing, **listed}
 
 
 def _word(value: Any) -> str:

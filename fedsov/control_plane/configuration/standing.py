@@ -57,7 +57,7 @@ IN_FORCE, PENDING, REFUSED, WAITS = "in force", "not answered yet", "refused", "
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class ProposalAuthor:
     """Who proposes or withdraws, for which reason, and when (ISO 8601)."""
 
     by: str
@@ -89,7 +89,7 @@ class SettingState:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProposedToRegion:
     """What stands proposed to a region, and its answer; None of a region that never answered."""
 
     proposal: SettingsProposal
@@ -133,7 +133,7 @@ def propose(
     repository: Repository,
     values: Mapping[str, str],
     regions: Iterable[str],
-    author: Author,
+    author: ProposalAuthor,
     *,
     law: bytes = b"",
 ) -> dict[str, int]:
@@ -187,10 +187,10 @@ def take_answer(connection: Connection, answer: SettingsAnswer) -> bool:
     return True
 
 
-def standing(connection: Connection) -> tuple[Standing, ...]:
+def standing(connection: Connection) -> tuple[ProposedToRegion, ...]:
     """What stands proposed to each region that was ever proposed anything, or that answered."""
     names = {*connection.scalars(select(NUMBERS.c.region)), *connection.scalars(select(ANSWERS.c.region))}
-    return tuple(Standing(proposal_of(connection, name), answer_of(connection, name)) for name in sorted(names))
+    return tuple(ProposedToRegion(proposal_of(connection, name), answer_of(connection, name)) for name in sorted(names))
 
 
 def proposal_of(connection: Connection, region: str) -> SettingsProposal:

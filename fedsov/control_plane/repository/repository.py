@@ -126,18 +126,18 @@ class Repository:
         """
         if check_name(region) in RESERVED or region.startswith(f"{MODELS}-"):
             raise ConfigurationError(f"a region cannot be called {region!r} in the repository; choose another name")
-        known = tables.verify_keys(connection).get(region)
-        if known == verify_key:
+        before = tables.verify_keys(connection).get(region)
+        if before == verify_key:
             return
-        if known is not None and not replaces:
+        if before is not None and not replaces:
             raise ApprovalRefused(
-                f"{region} is known by the ledger key {known[:12]}…, and came with {verify_key[:12]}…; let it restore "
+                f"{region} is known by the ledger key {before[:12]}…, and came with {verify_key[:12]}…; let it restore "
                 "its ledger, or join by another name"
             )
         chain = self.chain(connection)
         targets = steps.with_region(chain.targets(), region, hub=self.hub.key, verify_key=verify_key)
         changed = chain.sign_anew(TARGETS, targets)
-        if known is None:
+        if before is None:
             connection.execute(insert(tables.REGIONS).values(region=region, verify_key=verify_key, drafted=0))
         else:
             chosen = tables.REGIONS.c.region == region
@@ -210,11 +210,11 @@ class Repository:
 
     def allow(self, connection: Connection, paths: Iterable[str], readers: Iterable[str]) -> None:
         """Lets further regions fetch files that are published. Raises ConfigurationError for a path that is not."""
-        asked = list(paths)
-        known = tables.digests_of(connection, asked)
-        if missing := [path for path in asked if path not in known]:
+        wanted = list(paths)
+        digests = tables.digests_of(connection, wanted)
+        if missing := [path for path in wanted if path not in digests]:
             raise ConfigurationError(f"{missing[0]} is not published; propose its version again")
-        tables.let_read(connection, known.values(), list(readers))
+        tables.let_read(connection, digests.values(), list(readers))
 
     def fetch(self, path: str, *, region: str) -> bytes | Path | None:
         """What a region asks for: metadata or a file; a large file's place; None of what there is not, or not for it.
@@ -232,8 +232,10 @@ class Repository:
             match = _FILE.fullmatch(path)
             if match is None or not tables.may_read(connection, match[1], region):
                 return None
-            known = tables.content_of(connection, match[1])
-            return None if known is None else known[1] or self.folder.artifact(match[1])
+            stored = tables.content_of(connection, match[1])
+            if stored is None:
+                return None
+            return self.folder.artifact(match[1]) if stored[1] is None else stored[1]
 
     def chain(self, connection: Connection) -> Chain:
         """The roles, within a transaction, with the keys that the root names now: a command may have replaced some."""

@@ -71,7 +71,7 @@ class TufSigner(Signer):
 
     @classmethod
     def from_priv_key_uri(cls, priv_key_uri: str, public_key: Key, secrets_handler: Any = None) -> Signer:
-        raise NotImplementedError("keys are given by whoever holds them, and not found by an address")
+        raise KeyUnavailable(f"{priv_key_uri}: a key of the repository is given by whoever holds it, not by an address")
 
 
 def new_key(folder: HubControlFolder, role: str) -> KeyFile:

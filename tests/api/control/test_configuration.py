@@ -27,7 +27,7 @@ from fedsov.api.deployment.trial import Trial, set_up_trial
 from fedsov.api.region_settings import set_settings, show
 from fedsov.border.law.bundle_loader import HERE, load_bundle
 from fedsov.border.law.law_owner import make_owner_key
-from fedsov.control_plane.configuration.standing import SettingState, Standing, proposal_of
+from fedsov.control_plane.configuration.standing import ProposedToRegion, SettingState, proposal_of
 from fedsov.control_plane.repository.renewal import new_root
 from fedsov.errors import ConfigurationError, RepositoryRefused
 from fedsov.ledger.ledger import Ledger
@@ -64,7 +64,7 @@ class Proposing:
     trial: Trial
     address: HubAddress
 
-    def propose(self, *words: str, region: str = "DE", law: Path | None = None) -> Standing:
+    def propose(self, *words: str, region: str = "DE", law: Path | None = None) -> ProposedToRegion:
         return configuration.propose(self.workspace.root, words, regions=[region], law=law, **SAID)[0]
 
     def allow(self, *names: str, region: str = "DE") -> None:

@@ -17,7 +17,7 @@ def test_a_region_gets_the_list_that_hub_and_region_signed(world):
     assert (polled.content, polled.version) == (listed.content, 1)
 
 
-@pytest.mark.parametrize("size", [20_000, IN_DATABASE + 1])
+@pytest.mark.parametrize("size", [0, 20_000, IN_DATABASE + 1])
 def test_a_file_of_a_model_goes_to_the_regions_that_may_have_it(world, size):
     path, content = "models/salaries/1/model.safetensors", b"x" * size
     world.publish(files={path: content}, readers=["DE"])
