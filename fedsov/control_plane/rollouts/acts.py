@@ -199,6 +199,10 @@ class HubRollouts:
             change = self._reported(connection, report)
             if change is None:
                 return
+            before, _ = tables.get(connection, change.rollout.number)
+            if not states.is_step(before, change.rollout):
+                tables.put(connection, change.rollout)  # it is shown, and is no act that anybody notes
+                return
             self._carry_out(connection, change, f"reported {report.word}", region=report.region, by=report.region)
             status = status_of(connection, change.rollout.number)
         self._shown(status)

@@ -205,6 +205,12 @@ def reported(rollout: Rollout, region: str, word: str) -> RolloutChange:
     return _onward(known)
 
 
+def is_step(before: Rollout, after: Rollout) -> bool:
+    """Whether a rollout, or a region of it, is somewhere else than before; else only a word was heard."""
+    steps = [(name, step.state) for name, step in before.steps.items()]
+    return before.state != after.state or steps != [(name, step.state) for name, step in after.steps.items()]
+
+
 def rolled_back(rollout: Rollout, why: str) -> RolloutChange:
     """A person takes it back: each region that has the version serves what it served before.
 
