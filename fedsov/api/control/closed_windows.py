@@ -24,7 +24,7 @@ from fedsov.api.control.use_noise import draw_noise, reserved_noise
 from fedsov.api.inference.approval import approvals
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Refused
-from fedsov.errors import BudgetExceeded, ConfigurationError
+from fedsov.errors import BudgetExceeded, ConfigurationError, counted
 from fedsov.inference.use.cells import Frame, joined_frames
 from fedsov.inference.use.leaving import Group, Leaving, LeavingRule, cells_that_leave, noised
 from fedsov.inference.use.spool import UseSpool, Window
@@ -65,7 +65,8 @@ class ClosedWindow:
         about = f"use from {_moment(self.window.begins)}, {self.window.seconds // 60} minutes"
         if self.report is None:
             return f"{about}: nothing leaves: {self.why}"
-        return f"{about}: {len(self.report.cells)} cells may leave; {self.left_out} groups of too few people do not"
+        left_out = f"; {counted(self.left_out, 'group')} of too few people left out" if self.left_out else ""
+        return f"{about}: {counted(len(self.report.cells), 'cell')} may leave{left_out}"
 
 
 def has_closed(folder: Path, now: float) -> bool:
@@ -117,7 +118,8 @@ def _closed(place: Place, own: RegionSettings, window: Window, frames: Sequence[
     except BudgetExceeded as error:
         return ClosedWindow(window, why=f"metrics.lifetime_epsilon of region {name} is spent: {error}")
     if not leaving.cells:
-        why = f"fewer than {own.metrics.people} people stand behind each of {leaving.left_out} groups of requests"
+        groups = counted(leaving.left_out, "group")
+        why = f"no version with one outcome was asked by {own.metrics.people} people or more ({groups} left out)"
         return ClosedWindow(window, why=why, left_out=leaving.left_out)
     cells = tuple(sorted(leaving.cells, key=lambda cell: (cell.key, cell.score or (), cell.seconds)))
     drift = () if noise else drift_of(place.folder, {(cell.model, cell.version) for cell in cells})

@@ -61,7 +61,7 @@ def test_what_ten_people_asked_crosses_once_and_is_in_the_ledger(workspace: Work
 def test_of_nine_people_nothing_leaves_and_it_says_so_at_home(workspace: Workspace) -> None:
     asked(workspace, FIRST, 9, often=100)
     (window,) = closed(workspace)
-    assert window.report is None and "fewer than 10 people stand behind" in window.sentence
+    assert window.report is None and "asked by 10 people or more (1 group left out)" in window.sentence
     assert not documents(workspace) and not crossings_of_metrics(workspace) and not spool_of(workspace).windows()
 
 
