@@ -19,6 +19,7 @@ from tests.model.world import parameters_of, saved_model
 
 HUB = ("parties.hub.name=hub", "parties.hub.location=IE", "parties.hub.entity=Example Holding")
 REGIONS = {"DE": "Example GmbH", "GB": "Example Ltd", "US": "Example Inc."}
+"""Those that a workspace has by default, and their entities."""
 
 
 def workspace_of(root: Path, *names: str) -> Workspace:
@@ -32,11 +33,15 @@ def workspace_of(root: Path, *names: str) -> Workspace:
             word
             for other in chosen
             if other != name
-            for word in (f"parties.peers.{other}.location={other}", f"parties.peers.{other}.entity={REGIONS[other]}")
+            for word in (f"parties.peers.{other}.location={other}", f"parties.peers.{other}.entity={_entity(other)}")
         ]
-        own = (f"parties.region.location={name}", f"parties.region.entity={REGIONS[name]}")
+        own = (f"parties.region.location={name}", f"parties.region.entity={_entity(name)}")
         init(root, name, (*HUB, *own, *peers))
     return workspace
+
+
+def _entity(name: str) -> str:
+    return REGIONS.get(name, f"Example {name}")
 
 
 def register(
