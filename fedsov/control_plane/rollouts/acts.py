@@ -17,7 +17,7 @@ Proposing a version, and approving it as the hub, take its registry and its gate
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -282,28 +282,29 @@ class HubRollouts:
         rollout = change.rollout
         self._note(connection, act, rollout.number, region, by=by, why=why)
         for names, direction in ((change.publish, FORWARD), (change.take_back, BACK)):
-            for name in names:
-                self._publish(connection, rollout, name, direction, by=by, why=why or rollout.why)
+            self._publish(connection, rollout, names, direction, by=by, why=why or rollout.why)
         tables.put(connection, rollout)
 
     def _publish(
-        self, connection: Connection, rollout: Rollout, region: str, direction: str, *, by: str, why: str
+        self, connection: Connection, rollout: Rollout, regions: Iterable[str], direction: str, *, by: str, why: str
     ) -> None:
-        stored = tables.lists_of(connection, rollout.number, region)[direction]
-        listed = read_approved(stored.content, self.ledger.key, self._region_key(region))
-        act = "approved" if direction == FORWARD else "rolled back"
-        about = {"act": act, "rollout": rollout.number}
-        about |= {"model": rollout.model, "version": rollout.version, "by": by, "why": why}
-        note = {"region": region, "counter": stored.counter, "sha256": sha256_hex(stored.content), **about}
-        self.ledger.note({NOTE: note})
-        self.repository.publish(connection, lists=[SignedList(region, stored.content, stored.role)])
-        at = entry_time()
-        announce(connection, APPROVED, region)
-        wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
-        tables.note(
-            connection,
-            RolloutEvent(rollout=rollout.number, region=region, at=at, act=f"published {direction}", by=by, why=why),
+        """Publishes the lists of several regions, under one entry of the ledger's head and one snapshot."""
+        stored = {region: tables.lists_of(connection, rollout.number, region)[direction] for region in regions}
+        act, at = "approved" if direction == FORWARD else "rolled back", entry_time()
+        about = {"act": act, "rollout": rollout.number, "model": rollout.model, "version": rollout.version}
+        about |= {"by": by, "why": why}
+        self.ledger.note_all(
+            {NOTE: {"region": region, "counter": each.counter, "sha256": sha256_hex(each.content), **about}}
+            for region, each in stored.items()
         )
+        lists = [SignedList(region, each.content, each.role) for region, each in stored.items()]
+        self.repository.publish(connection, lists=lists)
+        for region, each in stored.items():
+            listed = read_approved(each.content, self.ledger.key, self._region_key(region))
+            wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
+            words = f"published {direction}"
+            event = RolloutEvent(rollout=rollout.number, region=region, at=at, act=words, by=by, why=why)
+            tables.note(connection, event)
 
     def _note(self, connection: Connection, act: str, number: int, region: str = "", *, by: str, why: str) -> None:
         event = RolloutEvent(rollout=number, region=region, at=entry_time(), act=act, by=by, why=why)
