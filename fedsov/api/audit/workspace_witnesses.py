@@ -18,7 +18,7 @@ from fedsov.control_plane.compliance.witnesses import HubWitness, open_alarms
 from fedsov.control_plane.database.place import open_database
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger
-from fedsov.ledger.witnessing import Alarm, Countersignature, recalled
+from fedsov.ledger.witnessing import Alarm, Countersignature
 from fedsov.protocol.witness_messages import WitnessAnswer, WitnessQuestion
 from fedsov.region.admission import Place, open_region
 from fedsov.region.settings import RegionSettings
@@ -85,7 +85,7 @@ def witness_all(root: Path) -> Witnessed:
                 break
         with hub.database.reading() as connection:
             signed = tables.countersignatures(connection)
-            alarms = open_alarms(connection, recalled(hub.ledger))
+            alarms = open_alarms(connection)
     return Witnessed(tuple(signed), tuple(alarms))
 
 

@@ -75,7 +75,7 @@ ALARMS = Table(
     Column("party", _NAME, primary_key=True),
     Column("content", JSON, nullable=False),
 )
-"""The alarms that are open in the ledgers of regions, as each told; the hub's own are in its ledger."""
+"""The alarms that are open in the ledgers of hub and regions, as each told last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def put_alarms(connection: Connection, noter: str, alarms: Iterable[Alarm]) -> N
 
 
 def told_alarms(connection: Connection, noter: str = "") -> list[Alarm]:
-    """The alarms that are open in the ledgers of regions, or of one, as they told."""
+    """The alarms that are open in the ledgers of all parties, or of one, as they told last."""
     wanted = select(ALARMS).order_by(ALARMS.c.party, ALARMS.c.noter)
     rows = connection.execute(wanted.where(ALARMS.c.noter == noter) if noter else wanted)
     return [Alarm.from_json(row.content) for row in rows]

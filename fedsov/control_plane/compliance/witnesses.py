@@ -16,7 +16,7 @@ alarm of another name refuses the question.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -89,6 +89,7 @@ class HubWitness:
                 self._memory = recalled(self.ledger, self._memory)
                 self._take(connection, region, question, keys=keys, now=now)
                 self._announce(connection, keys, now)
+                tables.put_alarms(connection, self.ledger.owner, self._memory.alarms.values())
                 return self._answered(connection, region, keys)
 
     def _is_news(self, region: str, question: WitnessQuestion, now: datetime) -> bool:
@@ -99,6 +100,8 @@ class HubWitness:
             if tables.announced_by(connection, self.ledger.owner) is None:
                 return True
             own = tables.announced_by(connection, region)
+            if _words(tables.told_alarms(connection, self.ledger.owner)) != _words(self._memory.alarms.values()):
+                return True
             waits = own is not None and not own.taken and own.announcement.head.owner not in self._memory.alarms
             before = tables.noted_by(connection, region)
             return waits or any(before.get(name) not in (None, head) for name, head in question.noted.items())
@@ -182,7 +185,7 @@ class HubWitness:
             (ledger.size, ledger.sharing),
             {each.witness: each.head.size for each in signed},
             max((each.head for each in signed), key=lambda head: head.size, default=None),
-            tuple(f"{each.kind} {each.party}" for each in tables.told_alarms(connection, region)),
+            tuple(_words(tables.told_alarms(connection, region))),
         )
 
     def _forwarded(self, connection: Connection, announced: Announcement, noted: str | None) -> Forwarded:
@@ -220,6 +223,11 @@ def _check_own(question: WitnessQuestion, region: str, key: str) -> None:
             raise LedgerBroken(f"a countersignature of {region} is signed with another key than that of its ledger")
 
 
+def _words(alarms: Iterable[Alarm]) -> list[str]:
+    """Each alarm as KIND PARTY, in order."""
+    return sorted(f"{each.kind} {each.party}" for each in alarms)
+
+
 def _may_wait(finding: str, announced: Announcement, now: datetime) -> bool:
     return finding == UNPROVEN and now - datetime.fromisoformat(announced.at) < PATIENCE
 
@@ -242,6 +250,6 @@ def _size_of(head: str | None) -> int | None:
     return None if head is None else int(head.partition(":")[0])
 
 
-def open_alarms(connection: Connection, memory: Memory) -> list[Alarm]:
-    """Every alarm that is open: of the hub's own ledger (`recalled`), and those that regions told."""
-    return [*memory.alarms.values(), *tables.told_alarms(connection)]
+def open_alarms(connection: Connection) -> list[Alarm]:
+    """Every alarm that is open in the ledgers of hub and regions, as they told last."""
+    return tables.told_alarms(connection)

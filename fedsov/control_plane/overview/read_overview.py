@@ -14,7 +14,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from fedsov.control_plane.database.engine import Database
-from fedsov.control_plane.overview import counted_parts
+from fedsov.control_plane.overview import audit_states, counted_parts
 from fedsov.control_plane.overview.region_states import alarms, regions
 from fedsov.control_plane.overview.rollout_states import rollouts
 from fedsov.control_plane.overview.values import Overview
@@ -28,7 +28,7 @@ def overview_of(connection: Connection, hub: str, now: datetime) -> Overview:
     shown = regions(connection, now)
     return Overview(
         hub=hub,
-        alarms=alarms(shown, now),
+        alarms=(*audit_states.ledger_alarms(connection), *alarms(shown, now)),
         regions=shown,
         rollouts=rollouts(connection),
         plan=counted_parts.plan(connection),
@@ -36,6 +36,7 @@ def overview_of(connection: Connection, hub: str, now: datetime) -> Overview:
         refusals=counted_parts.refusals(connection),
         reviews=counted_parts.reviews(connection, now.date()),
         budgets=counted_parts.budgets(connection),
+        documents=audit_states.due_soon(connection),
     )
 
 

@@ -83,6 +83,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("document"),
     )
     op.create_table(
+        "due",
+        sa.Column("place", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("place"),
+    )
+    op.create_table(
         "head_proofs",
         sa.Column("party", sa.String(length=64), nullable=False),
         sa.Column("before", sa.BigInteger(), nullable=False),
