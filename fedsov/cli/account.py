@@ -67,10 +67,10 @@ def add(arguments: AddArguments) -> None:
     is good for 72 hours, and the person chooses another at the first sign-in. The hub's ledger notes the account.
     """
     from fedsov.api.control.accounts import hub_accounts, password_in
-    from fedsov.control_plane.people.accounts import Account
+    from fedsov.control_plane.people.accounts import PersonAccount
     from fedsov.control_plane.people.roles import roles_of
 
-    account = Account(
+    account = PersonAccount(
         arguments.name, roles_of(arguments.roles or ()), frozenset(arguments.regions or ()), arguments.subject
     )
     with hub_accounts(arguments.workspace) as accounts:

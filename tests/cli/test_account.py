@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.control_plane.database.place import open_database
-from fedsov.control_plane.people.accounts import Account, Accounts
+from fedsov.control_plane.people.accounts import Accounts, PersonAccount
 from fedsov.control_plane.people.roles import Role
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.party_file import HubAddress, PartyFile, write_party
@@ -104,7 +104,7 @@ def test_an_account_that_was_written_into_the_database_is_named(run: Run, tmp_pa
     run("add", "anna", "--role=viewer")
     with closing(open_database(tmp_path)) as database:
         unseen = Accounts(database, note=lambda note: None)
-        unseen.add(Account("mallory", frozenset({Role.APPROVER})), password="heather under glass", by="", now=0.0)
+        unseen.add(PersonAccount("mallory", frozenset({Role.APPROVER})), password="heather under glass", by="", now=0.0)
         unseen.change("anna", roles=frozenset({Role.OPERATOR}), regions=frozenset(), by="")
     ended = run("list")
     assert ended.code == 5 and "notes no account mallory" in ended.err and "other rights of anna" in ended.err

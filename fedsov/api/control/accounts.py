@@ -1,7 +1,7 @@
 """The accounts of a hub's people, and the OpenID provider by which some sign in: what `fedsov account` calls.
 
     with hub_accounts(home) as accounts:
-        accounts.add(Account("anna", roles), by="O. Perator", now=time.time())
+        accounts.add(PersonAccount("anna", roles), by="O. Perator", now=time.time())
 
 A running service knows each change at the next request: nobody remembers an account.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsov.control_plane.database.place import open_database
-from fedsov.control_plane.people.accounts import NOTE, Account, Accounts
+from fedsov.control_plane.people.accounts import NOTE, Accounts, PersonAccount
 from fedsov.control_plane.people.openid import RETURN_PATH, OpenIdProvider
 from fedsov.errors import ConfigurationError, WorkspaceUnusable
 from fedsov.ledger.ledger import Ledger
@@ -41,7 +41,7 @@ def hub_accounts(home: Path) -> Iterator[Accounts]:
         yield Accounts(database, note=ledger.note)
 
 
-def unnoted(home: Path, accounts: Iterable[Account]) -> dict[str, str]:
+def unnoted(home: Path, accounts: Iterable[PersonAccount]) -> dict[str, str]:
     """Accounts that are otherwise than the hub's ledger notes them, by name, each with what is wrong and what mends it.
 
     Whoever can write the database could give themselves an account; the ledger they cannot rewrite unseen.

@@ -20,7 +20,7 @@ from fedsov.errors import ConfigurationError, FedsovError, printable
 
 NOTE = "person_act"
 """What the hub's ledger calls the note of something that a signed-in person did."""
-Act = Literal["approve", "start", "freeze", "rollback"]
+ActName = Literal["approve", "start", "freeze", "rollback"]
 RIGHTS: Mapping[str, Right] = {
     "approve": Right.APPROVE,
     "start": Right.OPERATE,
@@ -54,7 +54,7 @@ def rollout_seen_by(site: Site, person: Person, number: int) -> dict[str, Any]:
     return seen
 
 
-def act_on_rollout(site: Site, person: Person, number: int, act: Act, *, region: str, why: str) -> str:
+def act_on_rollout(site: Site, person: Person, number: int, act: ActName, *, region: str, why: str) -> str:
     """Does something about a rollout for a person; returns what came of it.
 
     Args:

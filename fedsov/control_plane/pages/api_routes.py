@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from fedsov.control_plane.configuration.standing import standing
 from fedsov.control_plane.pages.acting import (
     LONGEST_WHY,
-    Act,
+    ActName,
     act_on_rollout,
     propose_rollout,
     rollout_seen_by,
@@ -43,7 +43,7 @@ Name = Annotated[str, Field(max_length=200)]
 Why = Annotated[str, Field(max_length=2 * LONGEST_WHY)]
 
 
-class Proposal(BaseModel):
+class ProposedRollout(BaseModel):
     """What is proposed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -54,7 +54,7 @@ class Proposal(BaseModel):
     canary: Name = ""
 
 
-class Reason(BaseModel):
+class ReasonGiven(BaseModel):
     """Why, and for which region's approval."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -108,7 +108,7 @@ def rollout(request: Request, person: CurrentPerson, number: Number) -> dict[str
 
 @router.post("/rollouts", status_code=201)
 @needs(Right.OPERATE)
-def propose(request: Request, person: CurrentPerson, proposal: Proposal) -> dict[str, Any]:
+def propose(request: Request, person: CurrentPerson, proposal: ProposedRollout) -> dict[str, Any]:
     """Proposes a version."""
     number = propose_rollout(
         site_of(request),
@@ -124,7 +124,9 @@ def propose(request: Request, person: CurrentPerson, proposal: Proposal) -> dict
 
 @router.post("/rollouts/{number}/{act}")
 @needs(Right.SEE)
-def act_on(request: Request, person: CurrentPerson, number: Number, act: Act, reason: Reason) -> dict[str, Any]:
+def act_on(
+    request: Request, person: CurrentPerson, number: Number, act: ActName, reason: ReasonGiven
+) -> dict[str, Any]:
     """Approves, starts, freezes or takes back."""
     act_on_rollout(site_of(request), person, number, act, region=reason.region, why=reason.why)
     return rollout_seen_by(site_of(request), person, number)

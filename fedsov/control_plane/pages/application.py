@@ -18,14 +18,14 @@ from starlette.staticfiles import StaticFiles
 from fedsov.control_plane.pages import api_routes, openid_routes, rollout_routes, signing_in
 from fedsov.control_plane.pages.problems import answer_errors
 from fedsov.control_plane.pages.rights import declared_right, guard
-from fedsov.control_plane.pages.shield import Rate, Shield
+from fedsov.control_plane.pages.shield import AddressRate, Shield
 from fedsov.control_plane.pages.site import Site
 from fedsov.control_plane.people.openid_calls import OpenIdCalls
 
 STATIC = Path(__file__).parent / "static"
 
 
-def application(site: Site, *, routers: Sequence[APIRouter] = (), rate: Rate | None = None) -> FastAPI:
+def application(site: Site, *, routers: Sequence[APIRouter] = (), rate: AddressRate | None = None) -> FastAPI:
     """The ASGI application.
 
     Args:
@@ -41,7 +41,7 @@ def application(site: Site, *, routers: Sequence[APIRouter] = (), rate: Rate | N
         redoc_url=None,
         openapi_url=None,
         dependencies=[Depends(guard)],
-        middleware=[Middleware(Shield, origins=site.origins, rate=rate or Rate())],
+        middleware=[Middleware(Shield, origins=site.origins, rate=rate or AddressRate())],
     )
     app.state.site = site
     answer_errors(app)

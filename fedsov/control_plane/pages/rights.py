@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fedsov.control_plane.pages.site import Site
 from fedsov.control_plane.people.roles import RIGHTS, Person, Right
-from fedsov.control_plane.people.sessions import Session, csrf_of, session_of
+from fedsov.control_plane.people.sessions import PersonSession, csrf_of, session_of
 from fedsov.errors import FedsovError
 
 SESSION_COOKIE, GUEST_COOKIE = "__Host-fedsov", "__Host-fedsov-guest"
@@ -110,7 +110,7 @@ def guest_token(request: Request) -> str:
 
 def current_csrf(request: Request) -> str:
     """The CSRF token for the forms of a page that is sent now."""
-    session: Session | None = getattr(request.state, "session", None)
+    session: PersonSession | None = getattr(request.state, "session", None)
     return session.csrf if session is not None else csrf_of(guest_token(request))
 
 
@@ -119,7 +119,7 @@ def _declared(endpoint: Endpoint, right: str) -> Endpoint:
     return endpoint
 
 
-async def _session(request: Request) -> tuple[Session | None, bool]:
+async def _session(request: Request) -> tuple[PersonSession | None, bool]:
     """The session, and whether it came as a bearer token."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     is_bearer = scheme.casefold() == "bearer"
@@ -133,7 +133,7 @@ async def _session(request: Request) -> tuple[Session | None, bool]:
     return (session if is_of_its_kind else None), is_bearer
 
 
-def _person(site: Site, session: Session) -> Person | None:
+def _person(site: Site, session: PersonSession) -> Person | None:
     account = site.accounts.find(session.name)
     return None if account is None else account.person
 
@@ -145,7 +145,7 @@ def _check_origin(request: Request) -> None:
         raise Forbidden("another site's page sent this, so nothing was done; open the hub's page and do it there")
 
 
-async def _check_csrf(request: Request, session: Session | None) -> None:
+async def _check_csrf(request: Request, session: PersonSession | None) -> None:
     brought = request.headers.get("x-csrf-token")
     if brought is None and "form" in request.headers.get("content-type", ""):
         field = (await request.form()).get("csrf")

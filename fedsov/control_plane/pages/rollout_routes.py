@@ -14,7 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import RedirectResponse, Response
 
-from fedsov.control_plane.pages.acting import LONGEST_WHY, Act, act_on_rollout, propose_rollout
+from fedsov.control_plane.pages.acting import LONGEST_WHY, ActName, act_on_rollout, propose_rollout
 from fedsov.control_plane.pages.rights import CurrentPerson, needs, site_of
 from fedsov.control_plane.people.roles import Right
 
@@ -44,7 +44,9 @@ def propose(
 
 @router.post("/rollouts/{number}/{act}")
 @needs(Right.SEE)
-def act_on(request: Request, person: CurrentPerson, number: Number, act: Act, why: Why, region: Name = "") -> Response:
+def act_on(
+    request: Request, person: CurrentPerson, number: Number, act: ActName, why: Why, region: Name = ""
+) -> Response:
     """Approves, starts, freezes or takes back."""
     act_on_rollout(site_of(request), person, number, act, region=region, why=why)
     return _done(request)

@@ -39,7 +39,7 @@ HEADERS: Mapping[str, str] = {
 
 
 @dataclass(slots=True)
-class Rate:
+class AddressRate:
     """A bucket of requests for each address (token bucket); one process's, so two services allow twice as many."""
 
     per_second: float = PER_SECOND
@@ -58,7 +58,7 @@ class Rate:
         return left >= 1.0
 
 
-class TooLarge(HTTPException):
+class BodyTooLarge(HTTPException):
     """A body that is longer than it may be; of FastAPI's kind, which it does not take for a broken form."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Shield:
 
     app: ASGIApp
     origins: frozenset[str]
-    rate: Rate = field(default_factory=Rate)
+    rate: AddressRate = field(default_factory=AddressRate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuses a request, or lets the application answer it, with the headers of every answer."""
@@ -113,7 +113,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > LARGEST_BODY:
-            raise TooLarge
+            raise BodyTooLarge
         return message
 
     return bounded

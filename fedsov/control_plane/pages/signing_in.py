@@ -22,10 +22,10 @@ from fedsov.control_plane.pages.rights import (
     site_of,
 )
 from fedsov.control_plane.pages.templates import render
-from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.attempts import forget_attempts, take_attempt
 from fedsov.control_plane.people.passwords import LONGEST
-from fedsov.control_plane.people.sessions import Session, begin_session, end_session, new_token
+from fedsov.control_plane.people.sessions import PersonSession, begin_session, end_session, new_token
 from fedsov.errors import ConfigurationError
 
 router = APIRouter()
@@ -57,7 +57,7 @@ def login(request: Request, name: Word, password: Word, onward: Word = "/") -> R
 @open_to_anybody
 def logout(request: Request) -> Response:
     """Ends the session."""
-    session: Session | None = request.state.session
+    session: PersonSession | None = request.state.session
     if session is not None:
         end_session(site_of(request).database, session.token)
     answer = RedirectResponse("/login", status_code=303)
@@ -90,7 +90,7 @@ def password(request: Request, old: Word, new: Word, again: Word) -> Response:
     return _with_session(RedirectResponse("/", status_code=303), _begun(request, session.name))
 
 
-def signed_in(request: Request, account: Account, *, onward: str, by: str) -> Response:
+def signed_in(request: Request, account: PersonAccount, *, onward: str, by: str) -> Response:
     """Begins the session of somebody who proved who they are, noted in the hub's ledger, and sends them on.
 
     Args:
@@ -129,8 +129,8 @@ def as_guest(answer: Response, token: str) -> Response:
     return answer
 
 
-def _own_session(request: Request) -> Session:
-    session: Session | None = request.state.session
+def _own_session(request: Request) -> PersonSession:
+    session: PersonSession | None = request.state.session
     if session is None or request.state.person is None:
         raise SignInNeeded("nobody is signed in; sign in")
     return session

@@ -1,7 +1,7 @@
 """Accounts of people at the hub: added, changed and removed by commands in the hub's home, never by a page.
 
     accounts = Accounts(database, note=ledger.note)
-    accounts.add(Account("anna", roles), password="...", by="O. Perator")
+    accounts.add(PersonAccount("anna", roles), password="...", by="O. Perator")
     accounts.checked("anna", "...", now=time.time())
 
 An account has a password, or a subject of the OpenID provider that the hub names; its roles are the hub's own in both
@@ -64,7 +64,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class PersonAccount:
     """Somebody's account.
 
     Attributes:
@@ -115,7 +115,7 @@ class Accounts:
     database: Database
     note: Callable[[Mapping[str, Any]], object]
 
-    def add(self, account: Account, *, password: str = "", by: str, why: str = "", now: float) -> str:
+    def add(self, account: PersonAccount, *, password: str = "", by: str, why: str = "", now: float) -> str:
         """Adds an account; returns the temporary password that was made, "" where one was given or none is needed.
 
         Args:
@@ -152,26 +152,26 @@ class Accounts:
             self._note("added", account, by=by, why=why)
         return temporary
 
-    def listed(self) -> list[Account]:
+    def listed(self) -> list[PersonAccount]:
         """Every account, by name."""
         with self.database.reading() as connection:
             return [_account(row) for row in connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name))]
 
-    def get(self, name: str) -> Account:
+    def get(self, name: str) -> PersonAccount:
         """An account. Raises ConfigurationError for an unknown name."""
         if account := self.find(name):
             return account
         raise ConfigurationError(unknown("account", name, [account.name for account in self.listed()]))
 
-    def find(self, name: str) -> Account | None:
+    def find(self, name: str) -> PersonAccount | None:
         """An account; None for an unknown name."""
         return self._where(ACCOUNTS.c.name == name)
 
-    def of_subject(self, subject: str) -> Account | None:
+    def of_subject(self, subject: str) -> PersonAccount | None:
         """The account of a person at the OpenID provider; None where the hub has none."""
         return self._where(ACCOUNTS.c.subject == subject)
 
-    def checked(self, name: str, password: str, *, now: float) -> Account | None:
+    def checked(self, name: str, password: str, *, now: float) -> PersonAccount | None:
         """The account of a name and its password; None for a wrong one, after the same time whatever is wrong."""
         with self.database.reading() as connection:
             row = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.name == name)).one_or_none()
@@ -214,7 +214,9 @@ class Accounts:
             self._note("password chosen", account, by=name, why="")
         return True
 
-    def change(self, name: str, *, roles: frozenset[Role], regions: frozenset[str], by: str, why: str = "") -> Account:
+    def change(
+        self, name: str, *, roles: frozenset[Role], regions: frozenset[str], by: str, why: str = ""
+    ) -> PersonAccount:
         """Other roles or regions, and the end of the sessions. Raises ConfigurationError for an unknown name."""
         after = replace(self.get(name), roles=roles, regions=regions)
         with self.database.changing(wakes=False) as connection:
@@ -223,7 +225,7 @@ class Accounts:
             self._note("changed", after, by=by, why=why)
         return after
 
-    def remove(self, name: str, *, by: str, why: str = "") -> Account:
+    def remove(self, name: str, *, by: str, why: str = "") -> PersonAccount:
         """Removes an account and ends its sessions. Raises ConfigurationError for an unknown name."""
         account = self.get(name)
         with self.database.changing(wakes=False) as connection:
@@ -245,17 +247,17 @@ class Accounts:
             self._note("token made", account, by=by, why=why)
         return token
 
-    def _where(self, condition: ColumnElement[bool]) -> Account | None:
+    def _where(self, condition: ColumnElement[bool]) -> PersonAccount | None:
         with self.database.reading() as connection:
             row = connection.execute(select(ACCOUNTS).where(condition)).one_or_none()
         return None if row is None else _account(row)
 
-    def _note(self, act: str, account: Account, *, by: str, why: str) -> None:
+    def _note(self, act: str, account: PersonAccount, *, by: str, why: str) -> None:
         """Within the transaction of the change: where the ledger cannot be written, nothing changes."""
         self.note({NOTE: {"act": act, **account.to_json(), "by": by, "why": why}})
 
 
-def _first_password(account: Account, password: str) -> tuple[str, str]:
+def _first_password(account: PersonAccount, password: str) -> tuple[str, str]:
     """The temporary password that was made, if any, and what is kept."""
     if account.subject:
         if password:
@@ -272,12 +274,12 @@ def _set_password(connection: Connection, name: str, stored: str, *, until: floa
     connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**values))
 
 
-def _columns(account: Account) -> dict[str, str]:
+def _columns(account: PersonAccount) -> dict[str, str]:
     return {"roles": ",".join(sorted(account.roles)), "regions": ",".join(sorted(account.regions))}
 
 
-def _account(row: Row[Any]) -> Account:
-    return Account(
+def _account(row: Row[Any]) -> PersonAccount:
+    return PersonAccount(
         row.name,
         frozenset(Role(word) for word in row.roles.split(",")),
         frozenset(filter(None, row.regions.split(","))),

@@ -52,7 +52,7 @@ _TOUCH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class PersonSession:
     """Somebody's session, by its token.
 
     Attributes:
@@ -99,7 +99,7 @@ def begin_program_session(connection: Connection, name: str, *, now: float, ends
     return token
 
 
-def session_of(database: Database, token: str, *, now: float, is_act: bool = True) -> Session | None:
+def session_of(database: Database, token: str, *, now: float, is_act: bool = True) -> PersonSession | None:
     """The session of a token; None where there is none or it is over.
 
     Args:
@@ -112,7 +112,7 @@ def session_of(database: Database, token: str, *, now: float, is_act: bool = Tru
     if is_act and now - row.seen > _TOUCH_SECONDS:
         with database.changing(wakes=False) as connection:
             connection.execute(update(SESSIONS).where(SESSIONS.c.sha256 == row.sha256).values(seen=now))
-    return Session(token, row.name, row.must_choose, row.is_program)
+    return PersonSession(token, row.name, row.must_choose, row.is_program)
 
 
 def end_session(database: Database, token: str) -> None:

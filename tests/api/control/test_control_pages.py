@@ -14,7 +14,7 @@ from fedsov.api.control.accounts import hub_accounts
 from fedsov.api.control.control_hub import control_hub
 from fedsov.api.control.control_pages import control_pages, origins_of
 from fedsov.api.control.page_acts import KINDS, PageActs, run_command
-from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.roles import Role
 from fedsov.errors import ApprovalRefused, ConfigurationError, LimitExceeded
 from fedsov.ledger.ledger import Ledger
@@ -33,7 +33,7 @@ def hub(tmp_path_factory):
     (home / "regions" / "DE").mkdir(parents=True)
     with hub_accounts(home) as accounts:
         for role in (Role.OPERATOR, Role.AUDITOR):
-            accounts.add(Account(f"the-{role}", frozenset({role})), password=PASSWORD, by="O.", now=0.0)
+            accounts.add(PersonAccount(f"the-{role}", frozenset({role})), password=PASSWORD, by="O.", now=0.0)
     with control_hub(home) as opened:
         yield opened
 
@@ -116,7 +116,7 @@ def test_a_person_signs_in_over_tls_chooses_a_password_and_is_signed_out_when_th
     with ControlProcesses(tmp_path, []) as parties:
         parties.begin_hub()
         with hub_accounts(tmp_path) as accounts:
-            temporary = accounts.add(Account("vera", frozenset({Role.VIEWER})), by="O.", now=time.time())
+            temporary = accounts.add(PersonAccount("vera", frozenset({Role.VIEWER})), by="O.", now=time.time())
         trusted = ssl.create_default_context(cafile=parties.trial.hub.authority)
         origin = f"https://127.0.0.1:{parties.pages}"
         with httpx.Client(base_url=origin, verify=trusted, headers={"origin": origin}) as person:

@@ -16,7 +16,7 @@ from fedsov.control_plane.metrics.routes import metrics_routes
 from fedsov.control_plane.metrics.use_reports import Signed, take_use_report
 from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.site import Site
-from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.roles import Role
 from fedsov.protocol.use_report import Cell, UseReport
 
@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with closing(Database.open(f"sqlite:///{folder}/control.sqlite")) as database:
         site = Site(database, frozenset({ORIGIN}), lambda note: None, name="IE", now=lambda: NOW)
         for name, regions in (("vera", []), ("dora", ["DE"])):
-            account = Account(name, frozenset({Role.VIEWER}), frozenset(regions))
+            account = PersonAccount(name, frozenset({Role.VIEWER}), frozenset(regions))
             site.accounts.add(account, password="heather under glass", by="O.", now=NOW)
         with database.changing() as connection:
             for region, ago in (("DE", 2), ("FR", 2), ("DE", 24 * 40)):

@@ -15,9 +15,9 @@ from starlette.testclient import TestClient
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.rights import SESSION_COOKIE, CurrentPerson, check_region, needs
-from fedsov.control_plane.pages.shield import Rate
+from fedsov.control_plane.pages.shield import AddressRate
 from fedsov.control_plane.pages.site import Acts, Site
-from fedsov.control_plane.people.accounts import Account, Accounts
+from fedsov.control_plane.people.accounts import Accounts, PersonAccount
 from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Right, Role
 from fedsov.control_plane.rollouts.proposal import Act, Proposal
@@ -67,7 +67,7 @@ class Hub:
             name="IE",
             now=lambda: self.time or time.time(),
         )
-        self.app = application(self.site, routers=(probes,), rate=Rate(1e6, 1e6))
+        self.app = application(self.site, routers=(probes,), rate=AddressRate(1e6, 1e6))
         self.app.include_router(undeclared)
 
     def browser(self, name: str = "", address: str = "198.51.100.7") -> Browser:
@@ -119,7 +119,7 @@ def hub(tmp_path_factory):
     database = Database.open(f"sqlite:///{tmp_path_factory.mktemp('hub')}/control.sqlite")
     accounts = Accounts(database, note=lambda note: None)
     for name, (roles, regions) in PEOPLE.items():
-        account = Account(name, frozenset(roles), frozenset(regions))
+        account = PersonAccount(name, frozenset(roles), frozenset(regions))
         accounts.add(account, password=PASSWORD, by="O. Perator", now=1_800_000_000.0)
     yield Hub(database)
     database.close()

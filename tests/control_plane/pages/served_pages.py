@@ -16,10 +16,10 @@ from fedsov.api.inference.endpoints.trial_certificate import make_certificate
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.overview.read_overview import NewestOverview
 from fedsov.control_plane.pages.application import application
-from fedsov.control_plane.pages.shield import Rate
+from fedsov.control_plane.pages.shield import AddressRate
 from fedsov.control_plane.pages.site import Acts, Site
 from fedsov.control_plane.pages.views import overview_routes
-from fedsov.control_plane.people.accounts import Account, Accounts
+from fedsov.control_plane.people.accounts import Accounts, PersonAccount
 from fedsov.control_plane.people.roles import Role
 from fedsov.storage.serving_folder import ServingFolder
 from tests.control_plane.pages.overview_world import NOW
@@ -48,7 +48,7 @@ class ServedPages:
         make_certificate(ServingFolder(self.folder), "pages", now=datetime.now(UTC))
         accounts = Accounts(self.database, note=lambda note: None)
         for name, (roles, regions) in PEOPLE.items():
-            accounts.add(Account(name, roles, regions), password=PASSWORD, by="O. Perator", now=0.0)
+            accounts.add(PersonAccount(name, roles, regions), password=PASSWORD, by="O. Perator", now=0.0)
         if not self.port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
@@ -76,7 +76,7 @@ class ServedPages:
             name="hub",
         )
         newest = NewestOverview(self.database, "hub", lambda: self.clock)
-        app = application(site, routers=[overview_routes(newest)], rate=Rate(1e6, 1e6))
+        app = application(site, routers=[overview_routes(newest)], rate=AddressRate(1e6, 1e6))
         serving = ServingFolder(self.folder)
         config = uvicorn.Config(
             app,

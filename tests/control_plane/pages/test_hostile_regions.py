@@ -11,10 +11,10 @@ import pytest
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.overview.read_overview import NewestOverview
 from fedsov.control_plane.pages.application import application
-from fedsov.control_plane.pages.shield import Rate
+from fedsov.control_plane.pages.shield import AddressRate
 from fedsov.control_plane.pages.site import Acts
 from fedsov.control_plane.pages.views import overview_routes
-from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.roles import Role
 from fedsov.control_plane.regions.directory import put_report
 from fedsov.control_plane.rollouts import tables
@@ -73,9 +73,11 @@ def with_hostile(plain, way):
 def page(tmp_path_factory):
     database = Database.open(f"sqlite:///{tmp_path_factory.mktemp('hostile')}/control.sqlite")
     hub = Hub(database, acts=Calls().acts, time=None)
-    account = Account("olga", frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR}))
+    account = PersonAccount("olga", frozenset({Role.OPERATOR, Role.APPROVER, Role.AUDITOR}))
     hub.site.accounts.add(account, password=PASSWORD, by="O.", now=hub.site.now())
-    hub.app = application(hub.site, routers=[overview_routes(NewestOverview(database, hub="hub"))], rate=Rate(1e6, 1e6))
+    hub.app = application(
+        hub.site, routers=[overview_routes(NewestOverview(database, hub="hub"))], rate=AddressRate(1e6, 1e6)
+    )
     yield hub
     database.close()
 

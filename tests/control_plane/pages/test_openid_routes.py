@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from fedsov.control_plane.people.accounts import Account
+from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Role
 from tests.control_plane.pages.conftest import ORIGIN, Hub
@@ -32,7 +32,7 @@ def issuer():
 
 @pytest.fixture(scope="module")
 def openid_hub(hub, issuer):
-    hub.site.accounts.add(Account("fritz", frozenset({Role.VIEWER}), subject="fritz-17"), by="O.", now=hub.time)
+    hub.site.accounts.add(PersonAccount("fritz", frozenset({Role.VIEWER}), subject="fritz-17"), by="O.", now=hub.time)
     return Hub(hub.database, notes=hub.notes, time=None, provider=OpenIdProvider(issuer, "hub", SECRET, "Example ID"))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedsov.control_plane.people.accounts import TEMPORARY_SECONDS, Account
+from fedsov.control_plane.people.accounts import TEMPORARY_SECONDS, PersonAccount
 from fedsov.control_plane.people.attempts import MOST, take_attempt
 from fedsov.control_plane.people.roles import Role
 from fedsov.control_plane.people.sessions import begin_session, session_of
@@ -10,7 +10,7 @@ from fedsov.errors import ConfigurationError, LedgerBroken, LimitExceeded
 from tests.control_plane.people.conftest import NOW
 
 PASSWORD = "heather under glass"
-ANNA = Account("anna", frozenset({Role.APPROVER}), frozenset({"DE"}))
+ANNA = PersonAccount("anna", frozenset({Role.APPROVER}), frozenset({"DE"}))
 
 
 def test_an_account_signs_in_by_its_password_and_no_other(accounts, notes):
@@ -68,7 +68,7 @@ def test_nothing_changes_where_the_ledger_cannot_be_written(accounts, database):
     accounts.add(ANNA, password=PASSWORD, by="O. Perator", now=NOW)
     unable = type(accounts)(database, note=broken)
     for act in (
-        lambda: unable.add(Account("otto", frozenset({Role.VIEWER})), by="x", now=NOW),
+        lambda: unable.add(PersonAccount("otto", frozenset({Role.VIEWER})), by="x", now=NOW),
         lambda: unable.reset("anna", by="x", now=NOW),
         lambda: unable.change("anna", roles=frozenset({Role.OPERATOR}), regions=frozenset(), by="x"),
         lambda: unable.remove("anna", by="x"),
@@ -91,15 +91,15 @@ def test_a_reset_opens_again_for_who_was_locked_out(accounts, database):
 
 
 def test_a_name_and_a_subject_are_one_persons(accounts):
-    accounts.add(Account("anna", ANNA.roles, subject="248289761001"), by="O. Perator", now=NOW)
-    for account in (ANNA, Account("otto", ANNA.roles, subject="248289761001")):
+    accounts.add(PersonAccount("anna", ANNA.roles, subject="248289761001"), by="O. Perator", now=NOW)
+    for account in (ANNA, PersonAccount("otto", ANNA.roles, subject="248289761001")):
         with pytest.raises(ConfigurationError, match="fedsov account list"):
             accounts.add(account, by="O. Perator", now=NOW)
     assert accounts.of_subject("248289761001").name == "anna" and accounts.of_subject("other") is None
 
 
 def test_who_signs_in_by_openid_has_no_password_here(accounts):
-    subject = Account("anna", ANNA.roles, subject="248289761001")
+    subject = PersonAccount("anna", ANNA.roles, subject="248289761001")
     with pytest.raises(ConfigurationError, match="not both"):
         accounts.add(subject, password=PASSWORD, by="O. Perator", now=NOW)
     accounts.add(subject, by="O. Perator", now=NOW)
@@ -111,7 +111,7 @@ def test_who_signs_in_by_openid_has_no_password_here(accounts):
 @pytest.mark.parametrize("name", ["", "Anna", "a b", "<b>x</b>", "a" * 65, "anna'; drop table accounts; --", "../x"])
 def test_a_name_is_plain(accounts, name):
     with pytest.raises(ConfigurationError, match="is no account's name"):
-        accounts.add(Account(name, ANNA.roles), by="O. Perator", now=NOW)
+        accounts.add(PersonAccount(name, ANNA.roles), by="O. Perator", now=NOW)
 
 
 def test_an_unknown_account_is_named_with_what_there_is(accounts):
