@@ -157,7 +157,7 @@ def test_a_person_acts_by_the_keyboard_alone_and_hears_what_came_of_it(page, fre
         page.keyboard.type("complaints of customers")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("status")).to_contain_text("Roll back: done for rollout 2.")
+        expect(page.get_by_role("status")).to_contain_text("Roll back, rollout 2: done.")
         assert page.evaluate("document.activeElement.textContent").startswith("Roll back")
     assert fresh.done == [("rollback", 2, "", "anna", "complaints of customers")]
 

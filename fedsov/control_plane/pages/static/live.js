@@ -74,25 +74,36 @@
   });
   window.addEventListener("offline", () => lost("This machine has no network."));
 
-  // An act's answer goes to the line of messages, which a screen reader reads; what it changed comes by itself.
-  function say(text) {
+  // An act's answer goes to the line of messages, which a screen reader reads; what it changed comes by itself, often
+  // before the answer, and may have replaced the form by then.
+  const acts = new WeakMap();
+
+  function say(text, tone) {
     const note = document.createElement("p");
-    note.className = "note permitted";
+    note.className = "note " + tone;
     note.textContent = text;
     document.getElementById("message").replaceChildren(note);
   }
 
-  document.body.addEventListener("htmx:afterRequest", (event) => {
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
     const form = event.detail.elt;
-    if (event.detail.successful && form instanceof HTMLFormElement) {
-      form.reset();
-      if (event.detail.xhr.status === 204) say(form.dataset.done || "Done.");
-      const details = form.closest("details");
-      if (details) {
-        details.open = false;
-        details.querySelector("summary").focus();
-      }
-    }
+    if (!(form instanceof HTMLFormElement)) return;
+    acts.set(event.detail.xhr, form.dataset.act);
+    say(form.dataset.act + ": under way.", "");
   });
-  document.body.addEventListener("htmx:sendError", () => lost("The hub did not answer; nothing was done."));
+  document.body.addEventListener("htmx:afterRequest", (event) => {
+    const act = acts.get(event.detail.xhr);
+    if (!act || !event.detail.successful) return;
+    say(act + ": done.", "permitted");
+    const form = event.detail.elt;
+    if (!form.isConnected || form.dataset.act !== act) return;
+    form.reset();
+    const details = form.closest("details");
+    details.open = false;
+    details.querySelector("summary").focus();
+  });
+  document.body.addEventListener("htmx:sendError", () => {
+    say("The hub did not answer; look at the rollout before you repeat it.", "refused");
+    lost("The hub did not answer.");
+  });
 })();
