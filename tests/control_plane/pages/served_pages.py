@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +44,7 @@ class ServedPages:
     port: int = 0
     done: list = field(default_factory=list)
     clock: datetime = NOW
+    while_it_acts: Callable[[int], None] = lambda number: None
 
     def __post_init__(self):
         make_certificate(ServingFolder(self.folder), "pages", now=datetime.now(UTC))
@@ -59,6 +61,7 @@ class ServedPages:
 
     def act(self, name):
         def act(number, *, region, by, why):
+            self.while_it_acts(number)
             self.done.append((name, number, region, by, why))
             return name
 

@@ -6,6 +6,7 @@ Screenshots lie in the folder that FEDSOV_SCREENSHOTS names, or in pytest's own.
 from __future__ import annotations
 
 import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from playwright.sync_api import expect, sync_playwright
 
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.people.sessions import end_sessions
+from fedsov.control_plane.rollouts import tables
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
+from fedsov.errors import CrossingRefused
 from tests.control_plane.pages import overview_world as world
 from tests.control_plane.pages.served_pages import CHROMIUM, ServedPages, findings, sign_in
 
@@ -174,6 +177,32 @@ def test_a_region_that_the_hub_holds_is_approved_for_on_the_page_and_a_reason_is
         page.get_by_role("button", name="Approve for IN").click()
         expect(page.get_by_role("status")).to_contain_text("done")
     assert fresh.done == [("approve", 2, "IN", "anna", "measured")]
+
+
+@pytest.mark.parametrize("refusal", ["", "no document permits it"])
+def test_the_answer_of_a_slow_act_is_shown_though_its_form_was_replaced_meanwhile(page, fresh, refusal):
+    is_seen = threading.Event()
+
+    def acts_slowly(number):
+        with fresh.database.changing() as connection:
+            approved = Rollout(number, "m", 2, "approved", "IN", {"IN": RegionStep()})
+            tables.put(connection, approved)
+        assert is_seen.wait(60)
+        if refusal:
+            raise CrossingRefused(refusal)
+
+    with fresh.database.changing() as connection:
+        world.add_rollout(connection, Rollout(0, "m", 2, "proposed", "IN", {"IN": RegionStep()}))
+    fresh.while_it_acts = acts_slowly
+    with fresh.running():
+        sign_in(page, fresh)
+        page.get_by_text("Approve as the hub…").click()
+        page.locator("details.act[open] textarea").fill("better")
+        page.get_by_role("button", name="Approve as the hub").click()
+        expect(page.get_by_role("status")).to_contain_text("under way")
+        expect(page.locator("#rollouts h3 .state")).to_have_text("approved")
+        is_seen.set()
+        expect(page.get_by_role("status")).to_contain_text(refusal or "Approve as the hub, rollout 1: done.")
 
 
 @pytest.mark.long

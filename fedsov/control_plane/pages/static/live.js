@@ -45,7 +45,7 @@
     asked.set(name, digest);
     try {
       const answer = await fetch("/parts/" + encodeURIComponent(name), { headers: WAITING });
-      if (answer.status === 401 || answer.redirected) return ended();
+      if (answer.status === 401 || answer.redirected) return signedOut();
       if (!answer.ok) throw new Error(String(answer.status));
       Idiomorph.morph(section, await answer.text(), morphing);
       if (window.htmx) window.htmx.process(document.getElementById(name));
@@ -57,7 +57,7 @@
     }
   }
 
-  function ended() {
+  function signedOut() {
     source.close();
     lost("Your session has ended. Reload the page to sign in again.");
   }
@@ -67,7 +67,7 @@
     connected();
     for (const [name, digest] of Object.entries(JSON.parse(message.data))) replace(name, digest);
   });
-  source.addEventListener("ended", ended);
+  source.addEventListener("ended", signedOut);
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) lost("The hub refused the connection. Reload the page.");
     else lost("The connection to the hub is lost. Trying again.");
@@ -75,9 +75,7 @@
   window.addEventListener("offline", () => lost("This machine has no network."));
 
   // An act's answer goes to the line of messages, which a screen reader reads; what it changed comes by itself, often
-  // before the answer, and may have replaced the form by then.
-  const acts = new WeakMap();
-
+  // before the answer, and may have replaced the form by then: htmx tells nothing of a form that is gone.
   function say(text, tone) {
     const note = document.createElement("p");
     note.className = "note " + tone;
@@ -85,22 +83,22 @@
     document.getElementById("message").replaceChildren(note);
   }
 
-  document.body.addEventListener("htmx:beforeRequest", (event) => {
-    const form = event.detail.elt;
-    if (!(form instanceof HTMLFormElement)) return;
-    acts.set(event.detail.xhr, form.dataset.act);
-    say(form.dataset.act + ": under way.", "");
-  });
-  document.body.addEventListener("htmx:afterRequest", (event) => {
-    const act = acts.get(event.detail.xhr);
-    if (!act || !event.detail.successful) return;
+  function ended(form, act, xhr) {
+    if (xhr.status !== 204) return; // what was refused is in the answer, and htmx shows it
     say(act + ": done.", "permitted");
-    const form = event.detail.elt;
     if (!form.isConnected || form.dataset.act !== act) return;
     form.reset();
     const details = form.closest("details");
     details.open = false;
     details.querySelector("summary").focus();
+  }
+
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    const form = event.detail.elt;
+    if (!(form instanceof HTMLFormElement)) return;
+    const act = form.dataset.act;
+    say(act + ": under way.", "");
+    event.detail.xhr.addEventListener("load", () => setTimeout(ended, 0, form, act, event.detail.xhr));
   });
   document.body.addEventListener("htmx:sendError", () => {
     say("The hub did not answer; look at the rollout before you repeat it.", "refused");
