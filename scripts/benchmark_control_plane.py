@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from benchmark_demo import descendants
+from control_plane_observation import observation_costs
 from deployment_parties import processor_seconds
 
 from fedsov.api.control.control_hub import hub_rollouts
@@ -51,6 +52,7 @@ ASKED: Mapping[str, float] = {
     "the idle hub's service, % of a core": 1.0,
     "the idle hub's service (RSS), MiB": 200.0,
     "an answer counted for the guard, us": 1.0,
+    "an observation, 5,000 people, us": 1.0,
 }
 LONGEST = 60.0
 
@@ -130,6 +132,8 @@ def counting(bench: Bench, count: int = 20_000) -> None:
         usage.answered("m", 1, "champion", rows=1, seconds=seconds)
     usage.snapshot(0.0)
     bench.add("an answer counted for the guard, us", 1e6 * (time.process_time() - began) / count)
+    for name, microseconds in observation_costs().items():
+        bench.add(name, microseconds)
 
 
 @contextmanager

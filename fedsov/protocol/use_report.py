@@ -11,7 +11,7 @@ cells are about whole cells. A cell's people and requests are whole tens, rounde
 Nothing else fits: another key, another word, a number that is no ten, cells that overlap are refused, by whoever makes
 a report and by whoever reads one. A name of a model is the only text that is not from a table below.
 
->>> cell = Cell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 1), score=(3, 9))
+>>> cell = UseCell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 1), score=(3, 9))
 >>> read_use_report(UseReport("DE", 3600, 60, 10, (cell,)).to_bytes()).cells[0].people
 20
 """
@@ -53,7 +53,7 @@ class UseReportRefused(FedsovError):
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class UseCell:
     """Requests that one version took, with one outcome, in a range of seconds and of scores.
 
     Attributes:
@@ -83,7 +83,7 @@ class Cell:
         scores = self.score is None or _is_band(self.score, len(SCORES))
         _check(scores, "score", f"two numbers of 0 to {len(SCORES)}, in order, or null")
 
-    def overlaps(self, other: Cell) -> bool:
+    def overlaps(self, other: UseCell) -> bool:
         """Whether a request could be in both."""
         if self.key != other.key or not _meet(self.seconds, other.seconds):
             return False
@@ -119,7 +119,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class UseNoise:
     """Discrete Laplace noise that was added to the people of each cell before it was rounded.
 
     Attributes:
@@ -151,9 +151,9 @@ class UseReport:
     begins: int
     minutes: int
     least: int
-    cells: tuple[Cell, ...]
+    cells: tuple[UseCell, ...]
     drift: tuple[Drift, ...] = ()
-    noise: Noise | None = None
+    noise: UseNoise | None = None
 
     def __post_init__(self) -> None:
         _check(_REGION.fullmatch(self.region) is not None, "region", "the name of a region")
@@ -235,9 +235,9 @@ def score_words(band: Band | None) -> str:
 _MOST_ALIKE = (len(SECONDS) + 1) * (len(SCORES) + 2)
 
 
-def _are_apart(cells: Sequence[Cell]) -> bool:
+def _are_apart(cells: Sequence[UseCell]) -> bool:
     """Whether no request can be in two of them."""
-    alike: dict[tuple[str, int, str, str], list[Cell]] = {}
+    alike: dict[tuple[str, int, str, str], list[UseCell]] = {}
     for cell in cells:
         alike.setdefault(cell.key, []).append(cell)
     return all(

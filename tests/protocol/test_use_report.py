@@ -10,9 +10,9 @@ import pytest
 
 from fedsov.protocol.use_report import (
     MOST_BYTES,
-    Cell,
     Drift,
-    Noise,
+    UseCell,
+    UseNoise,
     UseReport,
     UseReportRefused,
     drift_band,
@@ -21,9 +21,9 @@ from fedsov.protocol.use_report import (
     seconds_words,
 )
 
-CELL = Cell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 1), score=(3, 9))
+CELL = UseCell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 1), score=(3, 9))
 OTHER = replace(CELL, score=(0, 2), requests=None)
-REPORT = UseReport("DE", 7200, 60, 10, (CELL, OTHER), (Drift("m", 1, (3, 1, 0), "small"),), Noise(1.0, 1e-6, 3))
+REPORT = UseReport("DE", 7200, 60, 10, (CELL, OTHER), (Drift("m", 1, (3, 1, 0), "small"),), UseNoise(1.0, 1e-6, 3))
 
 
 def changed(**values: Any) -> bytes:

@@ -25,11 +25,11 @@ from fedsov.api.inference.approval import approvals
 from fedsov.artifact import Artifact, Kind
 from fedsov.border.gate import Refused
 from fedsov.errors import BudgetExceeded, ConfigurationError, counted
-from fedsov.inference.use.cells import Frame, joined_frames
+from fedsov.inference.use.cells import UseFrame, joined_frames
 from fedsov.inference.use.leaving import Group, Leaving, LeavingRule, cells_that_leave, noised
 from fedsov.inference.use.spool import UseSpool, Window
 from fedsov.label import Label
-from fedsov.protocol.use_report import OUTCOMES, ROLES, Noise, UseReport, read_use_report
+from fedsov.protocol.use_report import OUTCOMES, ROLES, UseNoise, UseReport, read_use_report
 from fedsov.region.admission import Place
 from fedsov.region.serving.hosting import serving_gate
 from fedsov.region.settings import RegionSettings
@@ -105,7 +105,7 @@ def use_notes(place: Place) -> list[Mapping[str, Any]]:
     return [entry.body["note"][NOTE] for entry in place.ledger.notes(NOTE)]
 
 
-def _closed(place: Place, own: RegionSettings, window: Window, frames: Sequence[Frame]) -> ClosedWindow:
+def _closed(place: Place, own: RegionSettings, window: Window, frames: Sequence[UseFrame]) -> ClosedWindow:
     name = own.region
     if not own.metrics.share:
         return ClosedWindow(window, why=f"`fedsov region set {name} metrics.share=true` would let it")
@@ -128,7 +128,7 @@ def _closed(place: Place, own: RegionSettings, window: Window, frames: Sequence[
     return ClosedWindow(window, None if why else report, why, leaving.left_out)
 
 
-def _leaving(place: Place, own: RegionSettings, frame: Frame) -> tuple[Leaving, Noise | None]:
+def _leaving(place: Place, own: RegionSettings, frame: UseFrame) -> tuple[Leaving, UseNoise | None]:
     rule = LeavingRule(own.metrics.people, own.limits.dominance)
     if own.metrics.epsilon is None:
         return cells_that_leave(frame, rule), None

@@ -31,7 +31,7 @@ from fedsov.protocol.use_report import DRIFT, OUTCOMES, Drift, score_words, seco
 from fedsov.region.admission import Place
 from fedsov.region.serving.use_settings import UseSettings
 from fedsov.storage.atomic_files import write_file
-from fedsov.storage.control_folder import HubControlFolder
+from fedsov.storage.control_folder import HubControlFolder, RegionControlFolder
 from fedsov.storage.workspace import Workspace, is_there, ledger_of
 
 FORMATS = ("prometheus", "otlp", "json")
@@ -60,7 +60,7 @@ class OwnUse:
         if not self.settings.share:
             return f"{name} lets no hub know of its use; `fedsov region set {name} metrics.share=true` would"
         what = f"told of its use until {_moment(self.until)}" if self.until else "has told nothing of its use so far"
-        waits = f"; {counted(self.waiting, 'report')} wait for the hub" if self.waiting else ""
+        waits = f"; {counted(self.waiting, 'report')} not yet at the hub" if self.waiting else ""
         aside = f"; the hub refused {counted(self.set_aside, 'report')}, set aside in control/metrics"
         every = f"windows of {self.settings.minutes} minutes, {self.settings.people} people or more a number"
         return f"{name} {what} ({every}){waits}{aside if self.set_aside else ''}"
@@ -174,7 +174,7 @@ def _own(home: Path, name: str) -> OwnUse:
     except FedsovError as error:
         return OwnUse(trouble=str(error))
     waiting = waiting_reports(folder)
-    aside = list(waiting[0].parent.glob("*.refused")) if waiting else []
+    aside = list(RegionControlFolder(folder).metrics.glob("*.refused"))
     return OwnUse(settings, until, len(waiting), len(aside))
 
 

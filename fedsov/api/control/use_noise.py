@@ -13,7 +13,7 @@ from fedsov.errors import ConfigurationError
 from fedsov.privacy.budget import Budget, BudgetHead
 from fedsov.privacy.discrete_laplace import discrete_laplace
 from fedsov.privacy.events import Event
-from fedsov.protocol.use_report import Noise
+from fedsov.protocol.use_report import UseNoise
 from fedsov.region.admission import Place
 from fedsov.region.settings import RegionSettings
 
@@ -25,7 +25,7 @@ CELLS = 2
 """Groups (a version and an outcome) that one person counts in: mostly one version answers them."""
 
 
-def reserved_noise(place: Place, own: RegionSettings, begins: int) -> Noise:
+def reserved_noise(place: Place, own: RegionSettings, begins: int) -> UseNoise:
     """The noise of a window's report, once it is on the budget's disk and in the ledger.
 
     Raises BudgetExceeded, BudgetBroken, LedgerBroken; ConfigurationError where the settings ask for no noise.
@@ -40,7 +40,7 @@ def reserved_noise(place: Place, own: RegionSettings, begins: int) -> Noise:
     event = Event("stated", epsilon=metrics.epsilon, delta=DELTA)
     _, after = budget.reserve(f"use {begins}", "a report of use", [event], dataset="", rows=0)
     place.ledger.note({NOTE: after._asdict()})
-    return Noise(metrics.epsilon, DELTA, CELLS)
+    return UseNoise(metrics.epsilon, DELTA, CELLS)
 
 
 def draw_noise(scale: float) -> int:

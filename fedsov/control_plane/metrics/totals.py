@@ -18,8 +18,8 @@ from fedsov.protocol.use_report import (
     OUTCOMES,
     TEN,
     Band,
-    Cell,
     Drift,
+    UseCell,
     UseReport,
     score_words,
     seconds_words,
@@ -30,7 +30,7 @@ Key = tuple[str, str, int, str]
 ANSWERED, REFUSED, FAILED = OUTCOMES
 
 
-class Part(NamedTuple):
+class TotalPart(NamedTuple):
     """What requests that were told together have in common."""
 
     outcome: str
@@ -50,7 +50,7 @@ class Requests:
         return Requests(self.least + other.least, most)
 
     @staticmethod
-    def of(cell: Cell) -> Requests:
+    def of(cell: UseCell) -> Requests:
         """Those of one cell."""
         if cell.requests is None:
             return Requests(cell.people, None)
@@ -83,7 +83,7 @@ class Total:
     begins: int = 0
     ends: int = 0
     people: int = 0
-    parts: dict[Part, Requests] = field(default_factory=dict)
+    parts: dict[TotalPart, Requests] = field(default_factory=dict)
     drift: Drift | None = None
     noise: bool = False
     evaluation: Mapping[str, float] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Total:
                 answers[part.seconds] += count
         return _quantile([*answers], [count.least for count in answers.values()], share) if answers else None
 
-    def add(self, part: Part, count: Requests) -> None:
+    def add(self, part: TotalPart, count: Requests) -> None:
         """Adds requests to a part."""
         self.parts[part] = self.parts.get(part, Requests()) + count
 
@@ -147,7 +147,7 @@ def totals(reports: Iterable[UseReport]) -> list[Total]:
         for cell in report.cells:
             key = (report.region, cell.model, cell.version, cell.role)
             total = every.setdefault(key, Total(*key, begins=report.begins))
-            total.add(Part(cell.outcome, cell.seconds, cell.score), Requests.of(cell))
+            total.add(TotalPart(cell.outcome, cell.seconds, cell.score), Requests.of(cell))
             total.people, total.ends = max(total.people, cell.people), report.ends
             total.noise |= report.noise is not None
             total.drift = drifts.get((cell.model, cell.version), total.drift)

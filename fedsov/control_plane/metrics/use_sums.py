@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from fedsov.control_plane.database.engine import METADATA
-from fedsov.control_plane.metrics.totals import Key, Part, Requests, Total, totals
+from fedsov.control_plane.metrics.totals import Key, Requests, Total, TotalPart, totals
 from fedsov.protocol.use_report import Band, Drift, UseReport
 from fedsov.serialization import from_plain, to_plain
 
@@ -89,7 +89,7 @@ def sums(connection: Connection, *, since: float = 0.0, region: str | None = Non
         total.ends, total.people = max(total.ends, row.ends), max(total.people, row.people)
         total.drift = from_plain(Drift, json.loads(row.drift)) if row.drift else total.drift
     for row in connection.execute(_wanted(USE_PARTS, first, region)):
-        part = Part(row.outcome, _band(row.seconds), _band(row.score) if row.score else None)
+        part = TotalPart(row.outcome, _band(row.seconds), _band(row.score) if row.score else None)
         every[row.region, row.model, row.version, row.role].add(part, Requests(row.least, row.most))
     return [every[key] for key in sorted(every)]
 
@@ -110,7 +110,7 @@ def _add_day(connection: Connection, key: dict[str, Any], total: Total) -> None:
     connection.execute(update(USE_DAYS).where(*own).values(**values, noise=noise, drift=newest))
 
 
-def _add_part(connection: Connection, key: dict[str, Any], part: Part, count: Requests) -> None:
+def _add_part(connection: Connection, key: dict[str, Any], part: TotalPart, count: Requests) -> None:
     score = "" if part.score is None else _text(part.score)
     whole = {**key, "outcome": part.outcome, "seconds": _text(part.seconds), "score": score}
     own = _is(USE_PARTS, whole)

@@ -54,7 +54,7 @@ Observed = Mapping[Any, Mapping[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class UseFrame:
     """What one process counted of one window since its last word.
 
     Attributes:
@@ -76,14 +76,14 @@ class Frame:
         return {"begins": self.begins, "cells": cells, "categories": categories, "uncounted": self.uncounted}
 
     @staticmethod
-    def from_json(plain: Mapping[str, Any]) -> Frame:
+    def from_json(plain: Mapping[str, Any]) -> UseFrame:
         """The inverse of `to_json`. Raises ValueError, TypeError, KeyError for anything else."""
         cells = {
             CellKey(*key): dict(zip(map(int, people), map(int, counts), strict=True))
             for *key, people, counts in plain["cells"]
         }
         categories = {(str(model), int(version)): tuple(words) for model, version, words in plain["categories"]}
-        return Frame(int(plain["begins"]), cells, categories, int(plain["uncounted"]))
+        return UseFrame(int(plain["begins"]), cells, categories, int(plain["uncounted"]))
 
 
 class UseCells:
@@ -112,14 +112,14 @@ class UseCells:
         if len(taken) >= FOLD:
             self._fold()
 
-    def taken(self, now: float) -> list[Frame]:
+    def taken(self, now: float) -> list[UseFrame]:
         """What was counted since the last word, which is forgotten here; the window of `now` is the one from here on.
 
         Args:
             now: seconds since 1970.
         """
         self._fold()
-        frames = [Frame(self._begins, self._cells, self._categories, self._uncounted)] if self._has_any else []
+        frames = [UseFrame(self._begins, self._cells, self._categories, self._uncounted)] if self._has_any else []
         self._clear()
         begins = int(now) // self.seconds * self.seconds if self.seconds else -1
         if begins != self._begins or self._keyed is None:
@@ -183,7 +183,7 @@ def has_probability(served: Served) -> bool:
     return len(words) > 1 or words[0] == PROBABILITY
 
 
-def joined_frames(frames: Iterable[Frame]) -> Frame:
+def joined_frames(frames: Iterable[UseFrame]) -> UseFrame:
     """All frames of one window as one. Raises ValueError for frames of several windows, or none."""
     every = list(frames)
     (begins,) = {frame.begins for frame in every}
@@ -196,4 +196,4 @@ def joined_frames(frames: Iterable[Frame]) -> Frame:
                 whose[person] = whose.get(person, 0) + count
         for version, words in frame.categories.items():
             categories[version] = tuple(sorted({*categories.get(version, ()), *words}))
-    return Frame(begins, cells, categories, sum(frame.uncounted for frame in every))
+    return UseFrame(begins, cells, categories, sum(frame.uncounted for frame in every))

@@ -13,7 +13,7 @@ Which bands are joined follows from the requests of all, the ten's too: whoever 
 can still tell from it whether the last came. `noised` is for that: a grid is then one cell, whatever is in it.
 
 >>> cells = {CellKey("m", 1, "champion", "answered", "DE", 0, 3): dict.fromkeys(range(1, 10), 1)}
->>> cells_that_leave(Frame(0, cells, {}), LeavingRule()).left_out
+>>> cells_that_leave(UseFrame(0, cells, {}), LeavingRule()).left_out
 1
 """
 
@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fedsov.inference.use.cells import NO_SCORE, NOBODY, CellKey, Frame
-from fedsov.protocol.use_report import LEAST, SCORES, SECONDS, Band, Cell, Noise, tens
+from fedsov.inference.use.cells import NO_SCORE, NOBODY, CellKey, UseFrame
+from fedsov.protocol.use_report import LEAST, SCORES, SECONDS, Band, UseCell, UseNoise, tens
 
 People = Mapping[int, int]
 """Requests by person; `NOBODY` has those of tokens without a subject."""
@@ -56,7 +56,7 @@ class Leaving:
         left_out: groups of too few people, and `requests_left_out` their requests; both stay at home.
     """
 
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[UseCell, ...] = ()
     origins: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     fewest: int = 0
@@ -80,13 +80,13 @@ class _Joined:
         return _Joined((min(self.band[0], other.band[0]), max(self.band[1], other.band[1])), inner)
 
 
-def cells_that_leave(frame: Frame, rule: LeavingRule) -> Leaving:
+def cells_that_leave(frame: UseFrame, rule: LeavingRule) -> Leaving:
     """The cells of a window that each have people enough, and what binds them."""
     return _leaving(frame, rule, lambda group, grid: _parted(group, grid, rule))
 
 
 def noised(
-    frame: Frame, rule: LeavingRule, noise: Noise, groups: Sequence[Group], draw: Callable[[float], int]
+    frame: UseFrame, rule: LeavingRule, noise: UseNoise, groups: Sequence[Group], draw: Callable[[float], int]
 ) -> Leaving:
     """As `cells_that_leave`, with noise in the number of people, no number of requests, and one cell a group.
 
@@ -104,19 +104,19 @@ def noised(
     counted = _bounded(frame, groups, noise.cells)
     noised_counts = {group: len(counted.get(group, ())) + draw(scale) for group in groups}
 
-    def cells(group: Group, grid: Mapping[int, Mapping[int, People]]) -> list[tuple[Cell, int]]:
+    def cells(group: Group, grid: Mapping[int, Mapping[int, People]]) -> list[tuple[UseCell, int]]:
         number, people = noised_counts.get(group, 0), len(counted.get(group, ()))
         if people < rule.least or number < rule.least + margin:
             return []
-        return [(Cell(*group, tens(number), None), people)]
+        return [(UseCell(*group, tens(number), None), people)]
 
     return _leaving(frame, rule, cells)
 
 
-_Cells = Callable[[Group, Mapping[int, Mapping[int, People]]], list[tuple[Cell, int]]]
+_Cells = Callable[[Group, Mapping[int, Mapping[int, People]]], list[tuple[UseCell, int]]]
 
 
-def _leaving(frame: Frame, rule: LeavingRule, cells_of: _Cells) -> Leaving:
+def _leaving(frame: UseFrame, rule: LeavingRule, cells_of: _Cells) -> Leaving:
     grids: dict[Group, dict[int, dict[int, dict[int, int]]]] = {}
     origins: dict[Group, set[str]] = {}
     for key, people in frame.cells.items():
@@ -139,22 +139,22 @@ def _leaving(frame: Frame, rule: LeavingRule, cells_of: _Cells) -> Leaving:
     )
 
 
-def _parted(group: Group, grid: Mapping[int, Mapping[int, People]], rule: LeavingRule) -> list[tuple[Cell, int]]:
+def _parted(group: Group, grid: Mapping[int, Mapping[int, People]], rule: LeavingRule) -> list[tuple[UseCell, int]]:
     """The cells of one group: first its requests with a score, then those without; each part, or both as one."""
     scored = [_Joined((at, at), _plain(grid.get(at, {}))) for at in range(len(SCORES) + 1)]
     bare = [_Joined((NO_SCORE, NO_SCORE), _plain(grid.get(NO_SCORE, {})))]
-    cells: list[tuple[Cell, int]] = []
+    cells: list[tuple[UseCell, int]] = []
     for part in (scored, bare):
         for scores in joined_bands(part, rule.least):
             cells += _by_seconds(group, scores, rule)
     return cells
 
 
-def _by_seconds(group: Group, scores: _Joined, rule: LeavingRule) -> list[tuple[Cell, int]]:
+def _by_seconds(group: Group, scores: _Joined, rule: LeavingRule) -> list[tuple[UseCell, int]]:
     bands = [_Joined((at, at), {0: scores.inner.get(at, {})}) for at in range(len(SECONDS) + 1)]
     score = None if scores.band[0] == NO_SCORE else scores.band
     return [
-        (Cell(*group, tens(people), _requests(each.people, rule), each.band, score), people)
+        (UseCell(*group, tens(people), _requests(each.people, rule), each.band, score), people)
         for each in joined_bands(bands, rule.least)
         if (people := _count(each.people))
     ]
@@ -180,7 +180,7 @@ def _requests(people: People, rule: LeavingRule) -> int | None:
     return tens(total) if max(people.values()) <= rule.dominance * total else None
 
 
-def _bounded(frame: Frame, groups: Sequence[Group], most: int) -> dict[Group, set[int]]:
+def _bounded(frame: UseFrame, groups: Sequence[Group], most: int) -> dict[Group, set[int]]:
     """The people of each group, each in at most so many groups; which ones follows from the person's digest."""
     of_person: dict[int, list[Group]] = {}
     for key, people in frame.cells.items():

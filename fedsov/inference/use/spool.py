@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import orjson
 
-from fedsov.inference.use.cells import Frame
+from fedsov.inference.use.cells import UseFrame
 from fedsov.storage.atomic_files import written_beside
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.private_files import make_private_folder, open_private
@@ -62,7 +62,7 @@ class UseSpool:
                 os.link(aside, path)
         return read_bounded(path, largest=SECRET_BYTES)
 
-    def append(self, frame: Frame, window: Window) -> bool:
+    def append(self, frame: UseFrame, window: Window) -> bool:
         """Adds a line to this process's file; False where its window is closed or its file is full. Raises OSError."""
         path = self._of(window) / self._name
         if not path.parent.is_dir():
@@ -85,12 +85,12 @@ class UseSpool:
         names = [path.name.split("-") for path in self._folder.glob("*-*") if path.is_dir()]
         return sorted(Window(*map(int, parts)) for parts in names if len(parts) == 2 and all(map(str.isdigit, parts)))
 
-    def frames(self, window: Window) -> Iterator[Frame]:
+    def frames(self, window: Window) -> Iterator[UseFrame]:
         """What all workers counted of a window. Raises OSError, TooLarge."""
         for path in sorted(self._of(window).glob("*.jsonl")):
             for line in read_bounded(path, largest=LARGEST).splitlines():
                 with suppress(ValueError, TypeError, KeyError):
-                    yield Frame.from_json(orjson.loads(line))
+                    yield UseFrame.from_json(orjson.loads(line))
 
     def remove(self, window: Window) -> None:
         """Deletes a window, its secret first: from then on nothing tells who its people were."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from fedsov.inference.use.cells import Frame, UseCells
+from fedsov.inference.use.cells import UseCells, UseFrame
 from fedsov.inference.use.spool import UseSpool, Window
 from fedsov.inference.use.usage import Usage
 from fedsov.runtimes.serving.place import EndpointPlace
@@ -23,7 +23,7 @@ class UseCounts:
     def __init__(self, place: EndpointPlace, usage: Usage) -> None:
         self._spool, self._usage = UseSpool(place.serving.use), usage
         self._last = 0.0
-        self._frames: list[tuple[Frame, int]] = []
+        self._frames: list[tuple[UseFrame, int]] = []
         self.cells = self._begun(place.use_seconds)
 
     def take(self, place: EndpointPlace) -> None:
@@ -60,7 +60,7 @@ class UseCounts:
             self._usage.noted("use not counted")
             return None
 
-    def _write(self, frames: list[tuple[Frame, int]]) -> None:
+    def _write(self, frames: list[tuple[UseFrame, int]]) -> None:
         for frame, seconds in frames:
             try:
                 is_written = self._spool.append(frame, Window(frame.begins, seconds))

@@ -17,7 +17,7 @@ from fedsov.api.backups.party_files import (
     party_at,
 )
 from fedsov.errors import ConfigurationError
-from fedsov.inference.use.cells import Frame
+from fedsov.inference.use.cells import UseFrame
 from fedsov.inference.use.spool import UseSpool, Window
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.deployment_folder import DeploymentFolder
@@ -86,6 +86,6 @@ def test_windows_in_which_it_is_counted_who_asks_are_in_no_backup(tmp_path: Path
     _ledger(folder, "DE")
     spool, window = UseSpool(ServingFolder(folder).use), Window(3600, 3600)
     spool.secret(window)
-    assert spool.append(Frame(3600, {}, {}, 1), window)
+    assert spool.append(UseFrame(3600, {}, {}, 1), window)
     names = [each.name for each in files_of(party_at(tmp_path, None))]
     assert "regions/DE/ledger.sqlite" in names and not [name for name in names if "serving/use" in name]

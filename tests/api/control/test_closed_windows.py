@@ -15,7 +15,7 @@ from fedsov.api.promotion import VersionApproval, promote
 from fedsov.api.region_settings import set_settings
 from fedsov.errors import LedgerBroken
 from fedsov.inference.use.spool import Window
-from fedsov.protocol.use_report import Cell, UseReport, read_use_report
+from fedsov.protocol.use_report import UseCell, UseReport, read_use_report
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.control_folder import RegionControlFolder
 from fedsov.storage.workspace import Workspace
@@ -100,7 +100,7 @@ def test_the_border_decides_by_the_law_of_those_who_asked(workspace: Workspace) 
 
 
 def test_the_border_s_own_floor_holds_should_a_figure_of_nine_people_come_so_far(workspace: Workspace) -> None:
-    cell = Cell("people-de", 1, "champion", "answered", people=10, requests=None)
+    cell = UseCell("people-de", 1, "champion", "answered", people=10, requests=None)
     content = UseReport("DE", FIRST.begins, 60, 10, (cell,)).to_bytes()
     folder = RegionControlFolder(workspace.region("DE")).metrics
     write_file(folder / "report.pending", content)

@@ -14,7 +14,7 @@ from fedsov.api.control.control_hub import control_hub
 from fedsov.api.control.use_sending import send_reports
 from fedsov.control_plane.metrics.use_reports import reports
 from fedsov.errors import FedsovError
-from fedsov.protocol.use_report import Cell, UseReport
+from fedsov.protocol.use_report import UseCell, UseReport
 from fedsov.runtimes.deployment.hub_connection import HubUnreachable
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
 from fedsov.storage.atomic_files import write_file
@@ -24,7 +24,7 @@ from tests.runtimes.deployment.control.world import ControlWorld, serving
 
 HOUR = 3600
 BEGINS = int(time.time()) // HOUR * HOUR - 10 * HOUR
-CELL = Cell("m", 1, "champion", "answered", people=20, requests=130)
+CELL = UseCell("m", 1, "champion", "answered", people=20, requests=130)
 
 
 @pytest.fixture(scope="module")

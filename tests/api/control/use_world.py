@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fedsov.api.region_settings import set_settings
-from fedsov.inference.use.cells import CellKey, Frame
+from fedsov.inference.use.cells import CellKey, UseFrame
 from fedsov.inference.use.spool import UseSpool, Window
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.admission import Place, open_region
@@ -40,7 +40,7 @@ def asked(workspace: Workspace, window: Window, people: int, *, code: str = "DE"
     spool.secret(window)
     key = CellKey("people-de", version, "champion", outcome, code, 0, 3)
     persons = dict.fromkeys(range(1, people + 1), often)
-    assert spool.append(Frame(window.begins, {key: persons}, {("people-de", version): ("personal",)}), window)
+    assert spool.append(UseFrame(window.begins, {key: persons}, {("people-de", version): ("personal",)}), window)
 
 
 @contextmanager

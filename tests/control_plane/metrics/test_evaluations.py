@@ -13,9 +13,9 @@ from fedsov.control_plane.rollouts.proposal import Act, Proposal
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import add
 from fedsov.label import Label
-from fedsov.protocol.use_report import Cell, UseReport
+from fedsov.protocol.use_report import UseCell, UseReport
 
-CELL = Cell("m", 2, "champion", "answered", people=20, requests=130)
+CELL = UseCell("m", 2, "champion", "answered", people=20, requests=130)
 
 
 def proposed(version: int, **evaluation: float) -> tuple[Rollout, Proposal]:

@@ -18,13 +18,13 @@ from fedsov.control_plane.pages.application import application
 from fedsov.control_plane.pages.site import Site
 from fedsov.control_plane.people.accounts import PersonAccount
 from fedsov.control_plane.people.roles import Role
-from fedsov.protocol.use_report import Cell, UseReport
+from fedsov.protocol.use_report import UseCell, UseReport
 
 ORIGIN = "https://hub.example:8443"
 NOW = 1_800_000_000.0
 HOUR = 3600
 KEY = Ed25519PrivateKey.generate()
-CELL = Cell("m", 1, "champion", "answered", people=20, requests=130)
+CELL = UseCell("m", 1, "champion", "answered", people=20, requests=130)
 
 
 @pytest.fixture(scope="module")

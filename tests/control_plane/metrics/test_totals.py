@@ -13,11 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fedsov.control_plane.metrics.exposition import open_telemetry, prometheus
 from fedsov.control_plane.metrics.totals import Requests, totals
-from fedsov.protocol.use_report import Cell, Drift, UseReport
+from fedsov.protocol.use_report import Drift, UseCell, UseReport
 
-FAST = Cell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 0), score=(0, 4))
+FAST = UseCell("m", 1, "champion", "answered", people=20, requests=130, seconds=(0, 0), score=(0, 4))
 SLOW = replace(FAST, people=10, requests=10, seconds=(3, 5), score=(5, 9))
-REFUSED = Cell("m", 1, "champion", "refused", people=10, requests=None)
+REFUSED = UseCell("m", 1, "champion", "refused", people=10, requests=None)
 FIRST = UseReport("DE", 3600, 60, 10, (FAST, SLOW, REFUSED), (Drift("m", 1, (4, 1, 0), "small"),))
 SECOND = UseReport("DE", 7200, 60, 10, (FAST,), (Drift("m", 1, (3, 1, 1), "large"),))
 OTHER = UseReport("FR", 3600, 60, 10, (replace(FAST, model='m "x"\\'),))

@@ -14,13 +14,13 @@ from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.metrics.totals import Requests, totals
 from fedsov.control_plane.metrics.use_reports import Signed, reports, take_use_report
 from fedsov.control_plane.metrics.use_sums import sums
-from fedsov.protocol.use_report import Cell, Drift, Noise, UseReport, UseReportRefused
+from fedsov.protocol.use_report import Drift, UseCell, UseNoise, UseReport, UseReportRefused
 
 KEY = Ed25519PrivateKey.generate()
 VERIFY = KEY.public_key().public_bytes_raw().hex()
 HOUR = 3600
 NOW = 10.0 * HOUR
-CELL = Cell("m", 1, "champion", "answered", people=20, requests=130)
+CELL = UseCell("m", 1, "champion", "answered", people=20, requests=130)
 REPORT = UseReport("DE", HOUR, 60, 10, (CELL,))
 
 
@@ -85,7 +85,7 @@ def test_what_is_taken_is_in_the_sums_of_its_day_as_if_all_were_read(database: D
     taken = [
         replace(REPORT, begins=2 * HOUR, cells=(CELL, slow), drift=drift),
         REPORT,
-        replace(REPORT, begins=3 * HOUR, noise=Noise(1.0, 1e-6, 2)),
+        replace(REPORT, begins=3 * HOUR, noise=UseNoise(1.0, 1e-6, 2)),
         replace(REPORT, cells=(replace(CELL, score=(0, 4)), replace(CELL, model="n"))),
     ]
     for report, sender in zip(taken, ("DE", "DE", "DE", "FR"), strict=True):

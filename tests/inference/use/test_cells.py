@@ -15,8 +15,8 @@ from fedsov.inference.use.cells import (
     NO_SCORE,
     NOBODY,
     CellKey,
-    Frame,
     UseCells,
+    UseFrame,
     joined_frames,
     score_band,
 )
@@ -38,7 +38,7 @@ def counting(now: float = 7200.0, secret: bytes | None = b"s" * 32) -> UseCells:
     return cells
 
 
-def people(frame: Frame) -> set[int]:
+def people(frame: UseFrame) -> set[int]:
     return {person for each in frame.cells.values() for person in each}
 
 
@@ -83,7 +83,7 @@ def test_no_name_is_in_what_is_put_down():
     cells = counting()
     cells.observe(VERSION, ANSWERED, claims("anna"), seconds=0.003, outputs=OUTPUTS)
     (frame,) = cells.taken(7300.0)
-    assert "anna" not in str(frame.to_json()) and Frame.from_json(frame.to_json()) == frame
+    assert "anna" not in str(frame.to_json()) and UseFrame.from_json(frame.to_json()) == frame
 
 
 @pytest.mark.parametrize("cells", [UseCells(0, lambda begins: b"s" * 32), counting(secret=None)])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsov.inference.use.cells import NO_SCORE, NOBODY, CellKey, Frame
+from fedsov.inference.use.cells import NO_SCORE, NOBODY, CellKey, UseFrame
 from fedsov.inference.use.leaving import Leaving, LeavingRule, cells_that_leave, noised
-from fedsov.protocol.use_report import OUTCOMES, Cell, Noise, UseReport
+from fedsov.protocol.use_report import OUTCOMES, UseCell, UseNoise, UseReport
 
 RULE = LeavingRule()
 ANSWERED = ("m", 1, "champion", "answered")
@@ -30,16 +30,16 @@ class Asked(NamedTuple):
     window: int = 0
 
 
-def frame(requests: list[Asked], code: str = "DE") -> Frame:
+def frame(requests: list[Asked], code: str = "DE") -> UseFrame:
     cells: dict[CellKey, dict[int, int]] = {}
     for each in requests:
         key = CellKey("m", each.version, "champion", each.outcome, code, each.seconds, each.score)
         people = cells.setdefault(key, {})
         people[each.person] = people.get(each.person, 0) + 1
-    return Frame(0, cells, {("m", 1): ("personal",), ("m", 2): ("health",)})
+    return UseFrame(0, cells, {("m", 1): ("personal",), ("m", 2): ("health",)})
 
 
-def counts_in(cell: Cell, request: Asked) -> bool:
+def counts_in(cell: UseCell, request: Asked) -> bool:
     """Whether a request is in a cell, by what the cell says of itself."""
     if (request.version, request.outcome) != (cell.version, cell.outcome):
         return False
@@ -168,7 +168,7 @@ def test_a_region_may_ask_for_more_people():
     assert cells_that_leave(frame(requests), LeavingRule(least=30)).cells
 
 
-NOISE = Noise(1.0, 1e-6, 2)
+NOISE = UseNoise(1.0, 1e-6, 2)
 GROUPS = [("m", version, "champion", outcome) for version in (1, 2) for outcome in OUTCOMES]
 
 
@@ -179,7 +179,7 @@ def still(scale: float) -> int:
 def test_under_noise_a_group_is_one_cell_of_people_alone():
     requests = [Asked(person, 1, "answered", person % 6, person % 10) for person in range(1, 101)]
     (cell,) = noised(frame(requests), RULE, NOISE, GROUPS, still).cells
-    assert cell == Cell(*ANSWERED, people=100, requests=None)
+    assert cell == UseCell(*ANSWERED, people=100, requests=None)
 
 
 @pytest.mark.parametrize("drawn", [-10_000, 10_000])
@@ -198,7 +198,7 @@ def test_a_number_that_noise_alone_could_make_is_not_told():
 def test_one_person_changes_what_noise_is_added_to_by_one_in_so_many_groups_as_it_is_paid_for(requests, person):
     seen: list[dict[object, int]] = []
     for some in (requests, [each for each in requests if each.person != person]):
-        rule, noise = LeavingRule(least=1), Noise(10.0, 9e-4, 2)
+        rule, noise = LeavingRule(least=1), UseNoise(10.0, 9e-4, 2)
         cells = noised(frame(some), rule, noise, GROUPS, lambda scale: 1000).cells
         seen.append({(cell.version, cell.outcome): cell.people for cell in cells})
     groups = {*seen[0], *seen[1]}

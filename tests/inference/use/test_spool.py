@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fedsov.inference.use.cells import CellKey, Frame
+from fedsov.inference.use.cells import CellKey, UseFrame
 from fedsov.inference.use.spool import UseSpool, Window
 
 WINDOW = Window(7200, 3600)
 
 
-def frame(person: int) -> Frame:
-    return Frame(7200, {CellKey("m", 1, "champion", "answered", "DE", 0, 3): {person: 2}}, {("m", 1): ("personal",)})
+def frame(person: int) -> UseFrame:
+    return UseFrame(7200, {CellKey("m", 1, "champion", "answered", "DE", 0, 3): {person: 2}}, {("m", 1): ("personal",)})
 
 
 def test_all_workers_of_a_window_have_one_secret_and_the_next_window_another(tmp_path):
