@@ -14,20 +14,22 @@ is. Metadata that expired gives nothing new; the region goes on serving and says
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from tuf.api import exceptions
-from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Snapshot, TargetFile, Targets, Timestamp
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from fedsov.errors import RepositoryRefused
 from fedsov.protocol.role_drafts import approved_path
 from fedsov.storage.atomic_files import sha256_hex
+from fedsov.storage.bounded_files import parsed_json
 from fedsov.storage.control_folder import RegionControlFolder
 from fedsov.storage.private_files import make_private_folder
 
@@ -108,8 +110,7 @@ class ApprovedSource:
             if self._verified is not None and self._verified[0] == content:
                 return self._unchanged(self._verified[1])
             updater = self._refreshed(content)
-            timestamp = Metadata[Timestamp].from_bytes(self._local("timestamp")).signed
-            polled, listed = self._listed(updater, timestamp)
+            polled, listed = self._listed(updater)
         self._updater, self._verified = updater, (content, polled)
         self._untaken = self._untaken if listed is None else listed
         return polled
@@ -187,11 +188,11 @@ class ApprovedSource:
             check_delegations(Metadata[Targets].from_bytes(content).signed, self._pins)
             self._delegated = content
 
-    def _listed(self, updater: Updater, timestamp: Timestamp) -> tuple[Polled, bytes | None]:
+    def _listed(self, updater: Updater) -> tuple[Polled, bytes | None]:
         """What is there, and the approved list where it is another than the one before."""
-        snapshot = Metadata[Snapshot].from_bytes(self._local("snapshot")).signed
-        named = snapshot.meta.get(f"{self._pins.region}.json")
-        polled = Polled(None, 0 if named is None else named.version, timestamp.version, timestamp.expires)
+        timestamp, named = self._signed("timestamp"), self._signed("snapshot")["meta"].get(f"{self._pins.region}.json")
+        version = 0 if named is None else int(named["version"])
+        polled = Polled(None, version, int(timestamp["version"]), _moment(timestamp))
         if named is None:
             return polled, None
         target = _target(updater, approved_path(self._pins.region))
@@ -212,13 +213,21 @@ class ApprovedSource:
         """Metadata that was verified and written down."""
         return (self._folder.metadata / f"{quote(role, safe='')}.json").read_bytes()
 
+    def _signed(self, role: str) -> dict[str, Any]:
+        """What such metadata says."""
+        return dict(parsed_json(self._local(role))["signed"])
+
     def _last_fresh(self) -> datetime | None:
         """Until when the timestamp held that was verified last; None of none."""
         try:
-            expires = Metadata[Timestamp].from_bytes(self._local("timestamp")).signed.expires
-        except (OSError, exceptions.RepositoryError):
+            return _moment(self._signed("timestamp"))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
-        return expires
+
+
+def _moment(signed: Mapping[str, Any]) -> datetime:
+    """Until when metadata holds."""
+    return datetime.strptime(signed["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def check_delegations(targets: Targets, pins: RegionPins) -> None:
