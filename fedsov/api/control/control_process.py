@@ -85,7 +85,7 @@ async def _pages(application: Any, pages: PagesServer, stop: asyncio.Event) -> N
     serving = asyncio.create_task(pages.serve())
     await _until(stop, None, [serving])
     setattr(application.state, ENDING, True)
-    pages.should_exit = True
+    pages.end()
     await serving
 
 

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +41,11 @@ LONGEST_WAIT = 25.0
 """Seconds of a long poll."""
 MOST_AT_ONCE = 8192
 """Calls of all regions under way."""
+PENDING = (
+    ("grpc.server.max_pending_requests", MOST_AT_ONCE),
+    ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_AT_ONCE),
+)
+"""gRPC cancels some calls of a queue of 1,000: as many come at once where a notice is for a thousand regions."""
 GRACE = 2.0
 _LOG = logging.getLogger(__name__)
 _REGION = "region"
@@ -84,7 +89,7 @@ class ControlService:
 
         self._opened.enter_context(ChangeBell(self._database, ring))
         self._tasks = [asyncio.create_task(each) for each in (self._follow(), self._reports.write())]
-        options = (*OPTIONS, ("grpc.so_reuseport", 0))
+        options = (*OPTIONS, *PENDING, ("grpc.so_reuseport", 0))
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MOST_AT_ONCE)
         handlers = {name: self._handler(call) for name, call in CALLS.items()}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -238,11 +243,13 @@ def _server_credentials(credentials: Credentials) -> Any:
         return grpc.ssl_server_certificate_configuration([pair], root_certificates=credentials.authority.read_bytes())
 
     def renewed() -> Any:
-        """None where the files are those of before."""
-        if stamps[-1:] == [now := stamp()]:
-            return None
-        stamps.append(now)
-        return configuration()
+        """None where the files are those of before, or are being written."""
+        with suppress(OSError):
+            if stamps[-1:] != [now := stamp()]:
+                renewal = configuration()
+                stamps.append(now)
+                return renewal
+        return None
 
     stamps.append(stamp())
     return grpc.dynamic_ssl_server_credentials(configuration(), renewed, require_client_authentication=True)
