@@ -58,12 +58,15 @@ def test_the_hubs_process_loads_no_library_of_rows_or_training() -> None:
 def test_killed_at_once_it_goes_on_where_it_was_and_the_region_finds_it_again(parties: ControlProcesses) -> None:
     parties.kill(HUB)
     with closing(parties.database()) as database, database.changing() as connection:
-        announce(connection, "approved", "DE")
+        announce(connection, "weather", "DE")
     until(lambda: "cut off" in parties.log("DE").read_text(), "the agent to say so")
     at = time.time()
     parties.begin_hub()
     parties.until_seen("DE", after=at)
-    until(lambda: "not know" in parties.log("DE").read_text(), "the notice to arrive")
+    until(
+        lambda: "news of weather, which this version of fedsov does not know" in parties.log("DE").read_text(),
+        "the notice to arrive",
+    )
 
 
 def test_asked_to_end_it_ends_cleanly(parties: ControlProcesses) -> None:
