@@ -52,10 +52,11 @@ class AddressRate:
         now = self.now()
         left, before = self._left.pop(address, (self.at_once, now))
         left = min(self.at_once, left + (now - before) * self.per_second)
-        self._left[address] = (max(0.0, left - 1.0), now)
+        is_within = left >= 1.0
+        self._left[address] = (left - 1.0 if is_within else left, now)
         if len(self._left) > ADDRESSES:
             self._left.popitem(last=False)
-        return left >= 1.0
+        return is_within
 
 
 class BodyTooLarge(HTTPException):

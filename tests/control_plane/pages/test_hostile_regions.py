@@ -102,7 +102,7 @@ def check(page) -> str:
 def test_each_field_of_a_report_is_text_on_the_page(page, way):
     with page.database.changing() as connection:
         put_report(connection, "DE", with_hostile(REPORT, way), at=datetime.now(UTC))
-    check(page)
+    assert check(page)
 
 
 def test_names_of_measures_and_of_regions_are_text_on_the_page(page):
@@ -136,7 +136,7 @@ def test_what_a_region_s_shared_entries_say_is_text_on_the_page(page, verdict):
         },
     }
     world.entries(page.database, "DE", [body])
-    check(page)
+    assert check(page)
 
 
 def test_acts_that_a_page_cannot_do_are_not_on_it(page):
