@@ -353,9 +353,20 @@ def raise_alarm(ledger: Ledger, alarm: Alarm, memory: Memory) -> bool:
 
 
 def witnesses_of(party: str, regions: Iterable[str], *, most: int = MOST_WITNESSES) -> frozenset[str]:
-    """The regions that watch a party's ledger: all others, or `most` of them, which everybody computes alike."""
-    others = sorted({*regions} - {party}, key=lambda name: sha256(f"{party}\n{name}".encode()).digest())
-    return frozenset(others[:most])
+    """The regions that watch a region's ledger: all others, or of many the next `most` in the order of their hashes."""
+    return frozenset(_others(party, regions)[:most])
+
+
+def watched_by(witness: str, regions: Iterable[str], *, most: int = MOST_WITNESSES) -> frozenset[str]:
+    """The regions whose ledgers a region watches: those that have it among their witnesses."""
+    return frozenset(_others(witness, regions)[::-1][:most])
+
+
+def _others(name: str, regions: Iterable[str]) -> list[str]:
+    """The other regions in the order of their names' hashes, as on a ring, beginning after this one."""
+    ring = sorted({*regions, name}, key=lambda each: sha256(each.encode()).digest())
+    place = ring.index(name)
+    return [*ring[place + 1 :], *ring[:place]]
 
 
 def _moment(at: str) -> datetime:

@@ -3,7 +3,7 @@ shared. Whatever is here was signed by its owner, or verifies under a head that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,9 +115,10 @@ def announced_by(connection: Connection, party: str) -> Announced | None:
     return None if row is None else Announced(Announcement.from_json(row.content), row.taken, row.received)
 
 
-def every_announcement(connection: Connection) -> dict[str, Announced]:
-    """The last announcement of each party, by its name."""
-    rows = connection.execute(select(ANNOUNCEMENTS).order_by(ANNOUNCEMENTS.c.party))
+def every_announcement(connection: Connection, parties: Collection[str] | None = None) -> dict[str, Announced]:
+    """The last announcement of each party, or of these, by its name."""
+    wanted = select(ANNOUNCEMENTS).order_by(ANNOUNCEMENTS.c.party)
+    rows = connection.execute(wanted if parties is None else wanted.where(ANNOUNCEMENTS.c.party.in_(parties)))
     return {row.party: Announced(Announcement.from_json(row.content), row.taken, row.received) for row in rows}
 
 

@@ -45,6 +45,7 @@ from fedsov.ledger.witnessing import (
     raise_alarm,
     recalled,
     take,
+    watched_by,
     witnesses_of,
 )
 from fedsov.protocol.control import HEADS
@@ -170,13 +171,14 @@ class HubWitness:
                 ring(connection, HEADS, name)
 
     def _answered(self, connection: Connection, region: str, keys: Mapping[str, str]) -> WitnessAnswer:
-        noted, every = tables.noted_by(connection, region), tables.every_announcement(connection)
-        watched = [name for name in every if name == self.ledger.owner or region in witnesses_of(name, keys)]
+        watched = sorted({self.ledger.owner, *watched_by(region, keys)} - {region})
+        noted = tables.noted_by(connection, region)
+        every = tables.every_announcement(connection, [*watched, region])
         ledger = tables.shared_ledger(connection, region)
         forwarded = [
             self._forwarded(connection, every[name].announcement, noted.get(name))
             for name in watched
-            if name != region and every[name].announcement.head.short != noted.get(name)
+            if name in every and every[name].announcement.head.short != noted.get(name)
         ]
         signed = tables.countersignatures(connection, region)
         return WitnessAnswer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -46,13 +47,17 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = get_server(tmp_path_factory.mktemp("postgresql"))
-    yield SCHEME + server.get_uri().split("://", 1)[1]
-    server.cleanup()
+def postgresql() -> Iterator[str]:
+    """In a folder that no other test session closes to the server's user."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = get_server(folder)
+        try:
+            yield SCHEME + server.get_uri().split("://", 1)[1]
+        finally:
+            server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     is_file = request.param == "sqlite"
     world = World(tmp_path, f"sqlite:///{tmp_path}/c.sqlite" if is_file else request.getfixturevalue("postgresql"))
