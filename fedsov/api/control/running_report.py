@@ -18,12 +18,12 @@ from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from fedsov.api.control.region_guard import RegionGuard
 from fedsov.api.control.region_taking import ListTaking
 from fedsov.errors import ConfigurationError, FedsovError, WorkspaceUnusable
-from fedsov.inference.use.guard import GuardLimits, Judgement
+from fedsov.inference.use.guard import WATCHING, GuardLimits, Judgement
 from fedsov.inference.use.usage import Key
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.protocol.rollouts import RolloutCandidate
@@ -39,6 +39,8 @@ from fedsov.storage.serving_folder import ServingFolder
 
 LOOK = 0.5
 """Seconds between two looks, where nothing wakes it."""
+NOTE = "version_judged"
+"""What a ledger calls the note of a word about a version, before it is told."""
 LONGEST = 500
 """Letters of a remark."""
 SERVING, CLOSED, NONE = "serving", "closed", "none"
@@ -65,6 +67,7 @@ class RunningTold:
     ) -> None:
         self._folder, self._name, self._taking, self._say = folder, name, taking, say
         self._awaited = ""
+        self._told: dict[Key, Judgement] = {}
         self._serving, self._guard = ServingFolder(folder), RegionGuard(folder)
         self._lock, self._limits, self._settings = threading.Lock(), GuardLimits(), (0, 0)
 
@@ -78,7 +81,7 @@ class RunningTold:
                     self._guard.look(running)
                 except WorkspaceUnusable as error:
                     remarks.append(f"what a version had answered when it began cannot be remembered: {error}")
-                judged = self._guard.judgements(self._guard_limits())
+                judged = self._noted(self._guard.judgements(self._guard_limits()), remarks)
         remarks += [self._taking.refused] if self._taking.refused else []
         return control.RunningReport(
             counter=0 if running is None else running.counter,
@@ -128,6 +131,23 @@ class RunningTold:
                     fares = text
         watch.close()
 
+    def _noted(self, judged: Mapping[Key, Judgement], remarks: list[str]) -> Mapping[Key, Judgement]:
+        """What may leave: each word is in the region's ledger first, and until it changes the same is told again."""
+        told = {
+            key: self._told[key] if key in self._told and self._told[key].word == each.word else each
+            for key, each in judged.items()
+        }
+        new = {key: each for key, each in told.items() if each.word != WATCHING and self._told.get(key) != each}
+        if new:
+            try:
+                with open_region(self._folder, self._name) as (place, _):
+                    place.ledger.note_all({NOTE: _as_noted(key, each)} for key, each in new.items())
+            except FedsovError as error:
+                remarks.append(f"how {len(new)} versions do is not told, for the ledger does not note it: {error}")
+                return {key: each for key, each in told.items() if key not in new}
+        self._told = told
+        return told
+
     def _endpoint(self, running: Running | None) -> str:
         if running is not None and not running.waits_for:
             return SERVING
@@ -152,6 +172,10 @@ def _versions(running: Running | None) -> Sequence[control.RunningVersion]:
         )
         for each in (() if running is None else running.versions)
     ]
+
+
+def _as_noted(key: Key, judged: Judgement) -> dict[str, Any]:
+    return {"model": key[0], "version": key[1], "word": judged.word, "bands": dict(judged.bands), "why": judged.why}
 
 
 def _verdict(key: Key, judged: Judgement) -> control.VersionVerdict:

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from fedsov.api.control import region_rollouts
+from fedsov.api.region_settings import set_settings
 from fedsov.errors import ApprovalRefused, ConfigurationError
 from fedsov.protocol.control import control_pb2 as control
+from fedsov.protocol.rollouts import WORDS
 from fedsov.runtimes.deployment.hub_connection import HubUnreachable
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient, ControlRefused
 from fedsov.storage.control_folder import RegionControlFolder
 from tests.api.control.processes import HUB, until
 from tests.api.control.region_world import MODEL, RegionWorld
 from tests.api.inference.world import notes
+from tests.model.world import numbers
+
+REQUESTS = 25
+"""In these regions a version is judged from so many on."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegionWorld]:
     """A hub with regions DE and GB, whose endpoints serve version 1."""
     with RegionWorld(tmp_path_factory.mktemp("home") / "w", ["DE", "GB"]) as world:
+        set_settings(world.root, world.names, [f"serving.guard.requests={REQUESTS}", "serving.guard.slower=1000"])
         world.begin_all()
         world.act("start", world.signed(world.registered(), canary="DE"), at_once=True)
         for name in world.names:
@@ -92,6 +103,70 @@ def test_a_candidate_that_the_hub_s_ledger_key_did_not_sign_is_not_looked_at(
     monkeypatch.setattr(ControlClient, "candidate", changed)
     with pytest.raises(ApprovalRefused, match="not signed by the hub's pinned key"):
         world.sign(number, "DE")
+
+
+def test_the_next_wave_begins_by_itself_when_the_canary_s_window_is_without_a_fault(world: RegionWorld) -> None:
+    number = world.signed(world.registered(), canary="DE")
+    version = world.status(number).rollout.version
+    world.act("start", number)
+    world.until_served("DE", version)
+    assert world.versions("GB") == [1], "the canary's window is not whole"
+    for _ in range(REQUESTS):
+        assert world.ask("DE")[1]["version"] == version
+    world.until_served("GB", version)
+    world.act("rollback", number)
+    for name in world.names:
+        world.until_served(name, 1)
+
+
+def test_a_version_that_does_not_read_what_people_send_is_taken_back_by_itself(world: RegionWorld) -> None:
+    number = world.signed(world.registered(features=numbers(3)), canary="DE")
+    version = world.status(number).rollout.version
+    world.act("start", number)
+    world.until_served("DE", version)
+    for _ in range(REQUESTS):
+        assert world.ask("DE")[0] in (200, 422)
+    world.until_served("DE", 1)
+    status = world.status(number).rollout
+    assert status.state == "stopped" and "DE reported errors" in status.why and world.versions("GB") == [1]
+    assert world.ask("DE")[1]["version"] == 1
+
+
+def test_what_is_told_of_use_is_a_word_and_bands_and_no_count(world: RegionWorld) -> None:
+    def verdicts() -> list[Mapping[str, Any]]:
+        state = world.processes.state("DE")
+        return [] if state is None else list(state.report["verdicts"])
+
+    until(verdicts, "a verdict")
+    noted = notes(world.workspace, "DE", "version_judged")
+    assert {"ok", "errors"} <= {each["word"] for each in noted}, "each word is in the region's ledger before it leaves"
+    for each in verdicts():
+        assert set(each) == {"model", "version", "verdict", "bands"} and each["verdict"] in WORDS
+        assert set(each["bands"]) <= {"errors", "slower", "psi"}
+        assert all(words == "unknown" or words.startswith(("up to ", "above ")) or " to " in words
+                   for words in each["bands"].values())  # fmt: skip
+
+
+def test_agent_and_worker_that_are_killed_whenever_end_what_was_begun(world: RegionWorld) -> None:
+    number = world.signed(world.registered(), canary="DE")
+    version = world.status(number).rollout.version
+    for act, wanted in (("start", version), ("rollback", 1)):
+        world.act(act, number)
+        world.processes.kill("DE")
+        os.kill(worker_of(world, "DE"), signal.SIGKILL)
+        assert len(world.versions("DE")) <= 1
+        world.processes.begin_region("DE")
+        world.until_served("DE", wanted)
+        world.until_known("DE", wanted)
+    counters = [note["counter"] for note in notes(world.workspace, "DE", "approved_versions")]
+    assert counters == sorted(set(counters)), "each list was noted once, in order"
+
+
+def worker_of(world: RegionWorld, name: str) -> int:
+    """The number of the one worker of a region's endpoint."""
+    parent = world.processes.running[f"{name} endpoint"].pid
+    children = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=True)
+    return int(children.stdout.split()[0])
 
 
 def test_a_region_that_is_cut_off_goes_on_serving_says_since_when_and_catches_up(world: RegionWorld) -> None:
