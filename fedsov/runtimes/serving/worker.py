@@ -44,6 +44,7 @@ from fedsov.runtimes.serving.place import EndpointPlace, needs_restart, read_pla
 from fedsov.runtimes.serving.shared_counts import SharedCounts
 from fedsov.runtimes.serving.use_counts import UseCounts
 from fedsov.runtimes.serving.zone_pages import ZONE, WorkerPages
+from fedsov.storage.control_folder import RegionControlFolder
 from fedsov.storage.folder_watch import EVERY, FolderWatch
 
 LOOK = 0.2
@@ -118,7 +119,10 @@ class _Worker:
         await self._keys.first_look()
         self._log = self._opened_log(self._place)
         counts, number = self._start.counts, self._start.number
-        self._pages = WorkerPages(self._usage, counts, number, lambda: self._log.state, lambda: self._keys.fault)
+        agent = RegionControlFolder(self._place.folder).agent
+        self._pages = WorkerPages(
+            self._usage, counts, number, lambda: self._log.state, lambda: self._keys.fault, agent=agent
+        )
         self._endpoint = Endpoint(state, keys=self._keys, log=self._log, usage=self._usage, zone=self._pages)
         self._endpoint.cells = self._use.cells
         self._watch(state)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 
 from fedsov.inference.receiving import Scope
 from fedsov.inference.request_log.writer import LogState
 from fedsov.inference.state import EndpointState
 from fedsov.inference.use.usage import Usage, joined, prometheus, windows
 from fedsov.runtimes.serving.shared_counts import SharedCounts
+from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
 
 ZONE = "fedsov zone"
 """The key of an ASGI scope's state by which connections of the zone's port are known."""
@@ -19,15 +22,24 @@ class WorkerPages:
     """The pages of one worker; its counts and those of the others come from shared memory."""
 
     def __init__(
-        self, usage: Usage, counts: SharedCounts, place: int, log: Callable[[], LogState], keys: Callable[[], str]
+        self,
+        usage: Usage,
+        counts: SharedCounts,
+        place: int,
+        log: Callable[[], LogState],
+        keys: Callable[[], str],
+        *,
+        agent: Path | None = None,
     ) -> None:
         """
         Args:
+            agent: where the region's agent says how it fares.
             place: of this worker in the shared counts.
             log: how its log of requests does.
             keys: why tokens cannot be checked; "" where they can.
         """
         self._usage, self._counts, self._place, self._log, self._keys = usage, counts, place, log, keys
+        self._agent = agent
 
     def waits_for(self, state: EndpointState) -> str:
         """Why it answers nothing; "" where it answers."""
@@ -62,7 +74,30 @@ class WorkerPages:
                 float(log.is_without_content),
             ),
         }
+        gauges |= self._hub()
         return prometheus(whole, region=state.region, drift=windows(whole, references), gauges=gauges)
+
+    def _hub(self) -> dict[str, tuple[str, float]]:
+        """Since when the region goes on without the hub, as its agent says; nothing where it has none."""
+        try:
+            plain = parsed_json(read_bounded(self._agent)) if self._agent else {}
+            cut_off, stale = (plain.get(name) for name in ("cut_off_since", "stale_since"))
+            since = {name: 0.0 if not at else datetime.fromisoformat(at).timestamp()
+                     for name, at in (("cut_off", cut_off), ("stale", stale))}  # fmt: skip
+        except (OSError, TooLarge, ValueError, TypeError, AttributeError):
+            return {}
+        if not plain:
+            return {}
+        return {
+            "hub_cut_off_since": (
+                "Since when the hub cannot be reached, seconds since 1970; 0 where it can.",
+                since["cut_off"],
+            ),
+            "hub_stale_since": (
+                "Since when nothing new is taken, for the hub's word expired; 0 where it holds.",
+                since["stale"],
+            ),
+        }
 
     def share(self) -> bool:
         """Puts this worker's counts where the others read them; False where they are too many."""

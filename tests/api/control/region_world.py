@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -148,6 +147,15 @@ class RegionWorld:
         finally:
             connection.close()
 
+    def zone(self, name: str) -> str:
+        """The metrics that a region's endpoint tells within its zone."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.places[name].zone_port, timeout=20)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
     def logs(self, name: str) -> str:
         """The ends of a region's logs, and of the hub's."""
         return "\n".join(
@@ -155,10 +163,3 @@ class RegionWorld:
             for each in (name, f"{name} endpoint", HUB)
             if (path := self.processes.log(each)).exists()
         )
-
-
-def seconds_of(act: Any) -> float:
-    """How long an act took."""
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began

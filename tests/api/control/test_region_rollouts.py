@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -76,6 +77,7 @@ def test_what_does_not_wait_for_a_region_is_not_signed(world: RegionWorld) -> No
         region_rollouts.approve_in_region(world.root, number, "FR")
 
 
+@pytest.mark.long
 def test_files_that_are_lost_are_fetched_again_before_a_list_is_taken(world: RegionWorld) -> None:
     version = world.registered()
     number = world.signed(version, canary="DE")
@@ -147,6 +149,7 @@ def test_what_is_told_of_use_is_a_word_and_bands_and_no_count(world: RegionWorld
                    for words in each["bands"].values())  # fmt: skip
 
 
+@pytest.mark.long
 def test_agent_and_worker_that_are_killed_whenever_end_what_was_begun(world: RegionWorld) -> None:
     number = world.signed(world.registered(), canary="DE")
     version = world.status(number).rollout.version
@@ -175,6 +178,8 @@ def test_a_region_that_is_cut_off_goes_on_serving_says_since_when_and_catches_up
     world.processes.kill(HUB)
     agent = RegionControlFolder(world.workspace.region("DE")).agent
     until(lambda: json.loads(agent.read_bytes())["cut_off_since"], "DE to see that it is cut off")
+    since = datetime.fromisoformat(json.loads(agent.read_bytes())["cut_off_since"]).timestamp()
+    assert f'fedsov_inference_hub_cut_off_since{{region="DE"}} {since:.10g}' in world.zone("DE")
     with pytest.raises(HubUnreachable):
         world.sign(number, "GB")
     world.act("start", number)
