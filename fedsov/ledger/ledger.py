@@ -132,12 +132,14 @@ class Ledger:
 
     def note(self, note: Mapping[str, Any], *, run: str = "") -> Entry:
         """Adds a note of the owner's, of now: what is noted, by name (`notes` finds it again). Raises as `append`."""
-        return self.note_all([note], run=run)[0]
+        return self.append(self._noted(note, run))
 
     def note_all(self, notes: Iterable[Mapping[str, Any]], *, run: str = "") -> tuple[Entry, ...]:
         """The same of several notes under one signed head: all of them, or none."""
-        about = {"at": entry_time(), "run": run, "act": "note", "owner": self.owner}
-        return self.append_all({**about, "note": dict(note)} for note in notes)
+        return self.append_all(self._noted(note, run) for note in notes)
+
+    def _noted(self, note: Mapping[str, Any], run: str) -> dict[str, Any]:
+        return {"at": entry_time(), "run": run, "act": "note", "owner": self.owner, "note": dict(note)}
 
     def append_all(self, entries: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
         """Adds several entries under one signed head: all of them, or none. Raises as `append` does."""
