@@ -125,6 +125,10 @@ def serve_all(
         f"hub and {', '.join(place.name for place in places)} on one machine, of one user: a trial; "
         f"submit with: fedsov train runtime=deployment workspace={settings.workspace}"
     )
+    progress(
+        f"page for people: https://{read_party(trial.hub.party).hub.pages}; an account there: fedsov account add NAME "
+        f"--role operator,approver --workspace {settings.workspace}"
+    )
     sockets = [room.listener for room in rooms.values() if room.listener >= 0]
     services = hub_services(workspace.root, hub_name, options, room=rooms[hub_name], sockets=sockets)
     services += [control_service(workspace.root, hub_name)]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -114,6 +115,15 @@ def test_each_party_is_behind_walls_and_the_start_says_which(trial: Trial) -> No
     for name in ("AT", "DE"):
         logged = (trial.workspace / "regions" / name / "worker.log").read_text()
         assert "this system does not give it" not in logged, "model code has its own walls behind these"
+
+
+def test_the_start_says_where_the_page_for_people_is_and_how_to_get_an_account(trial: Trial) -> None:
+    (line,) = (line for line in trial.log.read_text().splitlines() if "page for people: " in line)
+    address = line.partition("page for people: ")[2].partition(";")[0]
+    assert f"fedsov account add NAME --role operator,approver --workspace {trial.workspace}" in line
+    trusted = ssl.create_default_context(cafile=trial.workspace / "deployment" / "ca.crt")
+    with urllib.request.urlopen(f"{address}/login", timeout=30, context=trusted) as page:
+        assert "Sign in" in page.read().decode()
 
 
 def model(workspace: Path, run: str) -> dict[str, np.ndarray]:
