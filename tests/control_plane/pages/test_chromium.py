@@ -337,3 +337,15 @@ def test_a_hub_that_is_put_back_or_slow_shows_the_states_of_its_regions_as_time_
         fresh.clock += timedelta(seconds=6)  # nothing is written: only time has passed
         expect(state).to_have_text("cut off")
         expect(page.locator("#alarms")).to_contain_text("goes on serving what it has")
+
+
+@pytest.mark.long
+def test_a_hub_of_a_hundred_regions_fits_each_width_and_axe_finds_nothing_serious(page, fresh, shots):
+    world.many(fresh.database, regions=100, crossings=3_000)
+    with fresh.running():
+        sign_in(page, fresh)
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert findings(page) == []
+            page.screenshot(path=shots / f"many-{width}.png", full_page=True)
