@@ -77,7 +77,7 @@ CASES: dict[str, tuple[Act, Act, dict[str, int]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["start", "stop"])
 def test_an_act_that_is_killed_is_whole_or_was_not(case: str, tmp_path: Path) -> None:
     _kill_everywhere(case, tmp_path, every=13)
 
@@ -193,6 +193,7 @@ def postgresql() -> Iterator[str]:
             server.cleanup()
 
 
+@pytest.mark.long
 def test_a_database_that_is_killed_within_an_act_has_it_whole_or_not_and_the_act_can_be_done_again(
     tmp_path: Path, postgresql: str
 ) -> None:
