@@ -43,6 +43,8 @@ def crossings(connection: Connection) -> CrossingMatrix:
     shown = _routes(connection, ROUTES.c.origin.in_(origins), ROUTES.c.destination.in_(destinations))
     distinct = select(ROUTES.c.origin, ROUTES.c.destination).distinct().subquery()
     every = int(connection.scalar(select(func.count()).select_from(distinct)) or 0)
+    counted = connection.scalars(select(LEDGERS.c.owner).order_by(LEDGERS.c.owner)).all()
+    owners = tuple(connection.scalars(select(TOTALS.c.owner).order_by(TOTALS.c.owner)))
     names = {str(code): str(name) for code, name in connection.execute(select(PLACES.c.code, PLACES.c.name))}
     return CrossingMatrix(
         total=_total(connection),
@@ -50,7 +52,10 @@ def crossings(connection: Connection) -> CrossingMatrix:
         destinations=destinations,
         routes={(route.origin, route.destination): route for route in shown},
         hidden=every - len(shown),
-        owners={str(row.owner): int(row.entries) for row in connection.execute(select(LEDGERS).order_by("owner"))},
+        owners=owners,
+        silent=tuple(
+            owner for owner in connection.scalars(select(LEDGERS.c.owner).order_by("owner")) if owner not in owners
+        ),
         names={code: names[code] for code in sorted({*origins, *destinations} & names.keys())},
     )
 

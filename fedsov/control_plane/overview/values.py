@@ -143,7 +143,7 @@ class CrossingMatrix:
         origins, destinations: rows and columns of the matrix, the busiest where there are many, in order.
         routes: its cells, by (origin, destination).
         hidden: how many routes are not in the matrix.
-        owners: whose ledgers were counted, and how many entries of each.
+        owners: in whose ledgers these crossings are; silent: who shares no crossing of its ledger.
         names: what codes of places are called.
     """
 
@@ -152,7 +152,8 @@ class CrossingMatrix:
     destinations: tuple[str, ...] = ()
     routes: Mapping[tuple[str, str], CountedRoute] = field(default_factory=dict)
     hidden: int = 0
-    owners: Mapping[str, int] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
 
 

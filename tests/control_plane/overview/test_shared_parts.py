@@ -31,4 +31,13 @@ def test_shared_entries_are_counted_once_in_their_order_and_those_kept_are_passe
     share(database, (7, 7, {"act": ["no entry"]}))
     assert collect_shared(database) == 2
     with database.reading() as connection:
-        assert counted_parts.crossings(connection).total.total == 3
+        matrix = counted_parts.crossings(connection)
+        assert (matrix.total.total, matrix.owners, matrix.silent) == (3, ("DE",), ())
+
+
+def test_who_shares_no_crossing_is_said_so(database):
+    share(database, (1, 8, None))
+    assert collect_shared(database) == 0
+    with database.reading() as connection:
+        matrix = counted_parts.crossings(connection)
+    assert (matrix.owners, matrix.silent) == ((), ("DE",))
