@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from benchmark_demo import descendants
 from control_plane_observation import observation_costs
+from control_plane_polls import poll_costs
 from deployment_parties import processor_seconds
 
 from fedsov.api.control.control_hub import hub_rollouts
@@ -165,6 +166,8 @@ def main() -> None:
         world.begin_all()
         bench = Bench(world)
         counting(bench)
+        for name, value in poll_costs().items():
+            bench.add(name, value)
         with hub_rollouts(world.root) as rollouts:
             first = world.signed(world.registered(network=SIZES["20 kB"]))
             rollouts.start(first, by="A. Person", why="the first", at_once=True)
