@@ -54,21 +54,21 @@ def parts(
 ) -> list[Part]:
     """The parts of the entries after `since` up to `size`, or up to an earlier one where their texts are more than
     `most_bytes`. Raises LedgerBroken."""
-    found: list[Part] = []
+    shared: list[Part] = []
     withheld: list[bytes] = []
     start = total = 0
     for seq, body, leaf in ledger.texts(size, since=since):
         if is_shared(json.loads(body)):
             total += len(body)
-            if total > most_bytes and found:
+            if total > most_bytes and shared:
                 break
-            found += _runs(start, withheld)
-            found.append(Part(seq, seq, leaf.hex(), body.decode()))
+            shared += _runs(start, withheld)
+            shared.append(Part(seq, seq, leaf.hex(), body.decode()))
             withheld = []
         else:
             start = start if withheld else seq - 1
             withheld.append(leaf)
-    return [*found, *_runs(start, withheld)]
+    return [*shared, *_runs(start, withheld)]
 
 
 def _runs(start: int, leaves: Sequence[bytes]) -> Iterator[Part]:
@@ -85,13 +85,13 @@ def _runs(start: int, leaves: Sequence[bytes]) -> Iterator[Part]:
         at += 2**k
 
 
-def fold(frontier: Sequence[bytes], size: int, given: Iterable[Part]) -> tuple[list[bytes], int]:
+def fold(frontier: Sequence[bytes], size: int, following: Iterable[Part]) -> tuple[list[bytes], int]:
     """The perfect subtrees, largest first, once these parts follow the first `size` entries; and the size then.
 
     Raises LedgerBroken where a part is missing, or is no subtree at its place.
     """
     subtrees = list(frontier)
-    for part in given:
+    for part in following:
         width = part.last - part.first + 1
         if part.first != size + 1 or width & (width - 1) or size % width:
             raise LedgerBroken(f"entries {part.first} to {part.last} do not follow entry {size} of the shared ledger")

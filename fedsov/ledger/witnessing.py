@@ -59,8 +59,8 @@ class Announcement:
 
     def message(self) -> bytes:
         """The bytes that are signed."""
-        said = {"owner": self.head.owner, "size": self.head.size, "digest": self.head.digest, "at": self.at}
-        return canonical({"format": ANNOUNCEMENT, **said})
+        body = {"owner": self.head.owner, "size": self.head.size, "digest": self.head.digest, "at": self.at}
+        return canonical({"format": ANNOUNCEMENT, **body})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -97,8 +97,8 @@ class Countersignature:
 
     def message(self) -> bytes:
         """The bytes that are signed."""
-        said = {"witness": self.witness, "head": self.head.to_json(), "at": self.at, "entry": self.entry}
-        return canonical({"format": COUNTERSIGNATURE, **said})
+        body = {"witness": self.witness, "head": self.head.to_json(), "at": self.at, "entry": self.entry}
+        return canonical({"format": COUNTERSIGNATURE, **body})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -279,8 +279,8 @@ def _accepting(memory: Memory, heads: Mapping[str, NotedHead]) -> Memory:
 def announce(ledger: Ledger, to: Iterable[str]) -> Announcement:
     """The head to hand out now, signed, once the ledger noted whom it is for. Raises LedgerBroken."""
     entry = ledger.note({ANNOUNCED: ANNOUNCEMENT, "told": sorted(to)})
-    said = Announcement(ledger.head(), str(entry.body["at"]))
-    return replace(said, signature=ledger.sign(said.message()).hex())
+    unsigned = Announcement(ledger.head(), str(entry.body["at"]))
+    return replace(unsigned, signature=ledger.sign(unsigned.message()).hex())
 
 
 def proof_between(ledger: Ledger, before: int, head: Head) -> list[str]:
@@ -333,15 +333,15 @@ def take(ledger: Ledger, announcements: Iterable[Announcement]) -> list[Counters
     heads = {each.head.owner: each for each in announcements}
     if not heads:
         return []
-    said = {owner: {"head": each.head.to_json(), "at": each.at} for owner, each in heads.items()}
-    entry = ledger.note({WITNESSED: said})
+    announced = {owner: {"head": each.head.to_json(), "at": each.at} for owner, each in heads.items()}
+    entry = ledger.note({WITNESSED: announced})
     return [countersigned(ledger, each.head, at=str(entry.body["at"]), entry=entry.seq) for each in heads.values()]
 
 
 def countersigned(ledger: Ledger, head: Head, *, at: str = "", entry: int) -> Countersignature:
     """This ledger's owner's signature of another's head that it noted. Raises LedgerBroken."""
-    said = Countersignature(ledger.owner, ledger.key, head, at or entry_time(), entry)
-    return replace(said, signature=ledger.sign(said.message()).hex())
+    unsigned = Countersignature(ledger.owner, ledger.key, head, at or entry_time(), entry)
+    return replace(unsigned, signature=ledger.sign(unsigned.message()).hex())
 
 
 def raise_alarm(ledger: Ledger, alarm: Alarm, memory: Memory) -> bool:

@@ -60,11 +60,11 @@ class Share:
     @staticmethod
     def from_json(value: Any) -> Share:
         """The inverse. Raises ValueError."""
-        given = _object(value, ("sharing", "since", "parts", "path"))
-        if given["sharing"] not in SHARING:
+        message = _object(value, ("sharing", "since", "parts", "path"))
+        if message["sharing"] not in SHARING:
             raise ValueError("sharing is none of " + ", ".join(SHARING))
-        parts = _several(given["parts"], Part.from_json)
-        return Share(given["sharing"], _size(given["since"]), parts, _path(given["path"]))
+        parts = _several(message["parts"], Part.from_json)
+        return Share(message["sharing"], _size(message["since"]), parts, _path(message["path"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ class WitnessQuestion:
     @staticmethod
     def _of(value: Any) -> WitnessQuestion:
         names = ("announcement", "noted", "paths", "countersignatures", "alarms", "share")
-        given = _object(value, names)
+        message = _object(value, names)
         return WitnessQuestion(
-            None if given["announcement"] is None else Announcement.from_json(given["announcement"]),
-            {str(name): _short_head(head) for name, head in _entries(given["noted"])},
-            {_size(int(size)): _path(path) for size, path in _entries(given["paths"])},
-            _several(given["countersignatures"], Countersignature.from_json),
-            None if given["alarms"] is None else _several(given["alarms"], Alarm.from_json),
-            None if given["share"] is None else Share.from_json(given["share"]),
+            None if message["announcement"] is None else Announcement.from_json(message["announcement"]),
+            {str(name): _short_head(head) for name, head in _entries(message["noted"])},
+            {_size(int(size)): _path(path) for size, path in _entries(message["paths"])},
+            _several(message["countersignatures"], Countersignature.from_json),
+            None if message["alarms"] is None else _several(message["alarms"], Alarm.from_json),
+            None if message["share"] is None else Share.from_json(message["share"]),
         )
 
 
@@ -136,9 +136,9 @@ class Forwarded:
     @staticmethod
     def from_json(value: Any) -> Forwarded:
         """The inverse. Raises ValueError, ConfigurationError."""
-        given = _object(value, ("announcement", "path"))
-        path = None if given["path"] is None else _path(given["path"])
-        return Forwarded(Announcement.from_json(given["announcement"]), path)
+        message = _object(value, ("announcement", "path"))
+        path = None if message["path"] is None else _path(message["path"])
+        return Forwarded(Announcement.from_json(message["announcement"]), path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,19 +182,19 @@ class WitnessAnswer:
 
     @staticmethod
     def _of(value: Any) -> WitnessAnswer:
-        given = _object(value, ("announcements", "prove", "shared", "countersigned", "latest", "alarms"))
-        match given["shared"]:
+        message = _object(value, ("announcements", "prove", "shared", "countersigned", "latest", "alarms"))
+        match message["shared"]:
             case [size, str(sharing)] if sharing in SHARING:
                 shared = _size(size), sharing
             case _:
                 raise ValueError("shared is [size, sharing]")
         return WitnessAnswer(
-            _several(given["announcements"], Forwarded.from_json),
-            _several(given["prove"], _size),
+            _several(message["announcements"], Forwarded.from_json),
+            _several(message["prove"], _size),
             shared,
-            {str(name): _size(size) for name, size in _entries(given["countersigned"])},
-            None if given["latest"] is None else Head.from_json(given["latest"]),
-            _several(given["alarms"], str),
+            {str(name): _size(size) for name, size in _entries(message["countersigned"])},
+            None if message["latest"] is None else Head.from_json(message["latest"]),
+            _several(message["alarms"], str),
         )
 
 

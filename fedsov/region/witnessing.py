@@ -154,9 +154,9 @@ def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> Share | 
         since = 0
     elif since == head.size:
         return None
-    given = parts(place.ledger, since=since, size=head.size, is_shared=shares(own.shared_entries))
-    end = given[-1].last if given else since
-    return Share(own.shared_entries, since, tuple(given), tuple(proof_between(place.ledger, end, head)))
+    shared = parts(place.ledger, since=since, size=head.size, is_shared=shares(own.shared_entries))
+    end = shared[-1].last if shared else since
+    return Share(own.shared_entries, since, tuple(shared), tuple(proof_between(place.ledger, end, head)))
 
 
 def shares(sharing: str) -> Callable[[Mapping[str, Any]], bool]:

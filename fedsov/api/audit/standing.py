@@ -141,21 +141,21 @@ def _witnesses(known: Witnessing, party: str) -> dict[str, int]:
 
 
 def _to_do(ledgers: Sequence[PartyLedger], known: Witnessing, now: datetime) -> list[str]:
-    said = []
+    sentences = []
     for each in ledgers:
         if each.heard and now - datetime.fromisoformat(each.heard) > SILENT:
-            said.append(
+            sentences.append(
                 f"{each.party} announced its head last on {each.heard[:16]}: it is silent since, or its announcements "
                 f"are held back; ask its owner, and see `fedsov status`"
             )
         if each.place == "shared" and each.withheld:
-            said.append(
+            sentences.append(
                 f"{each.party} shares {each.entries - each.withheld:,} of {each.entries:,} entries; its owner decides: "
                 f"`fedsov region set {each.party} shared_entries=crossings` in its home shares what crossed"
             )
     if not known.countersignatures and len(ledgers) > 1:
-        said.append("nobody countersigned a head yet: `fedsov audit witness`, or `fedsov hub` and `region serve`")
-    return said
+        sentences.append("nobody countersigned a head yet: `fedsov audit witness`, or `fedsov hub` and `region serve`")
+    return sentences
 
 
 def _certificates(root: Path, on: date) -> list[Deadline]:
