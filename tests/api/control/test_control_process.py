@@ -62,7 +62,7 @@ def test_killed_at_once_it_goes_on_where_it_was_and_the_region_finds_it_again(pa
     until(lambda: "cut off" in parties.log("DE").read_text(), "the agent to say so")
     at = time.time()
     parties.begin_hub()
-    parties.until_seen("DE", after=at)
+    assert parties.until_seen("DE", after=at).seen_at.timestamp() > at
     until(
         lambda: "news of weather, which this version of fedsov does not know" in parties.log("DE").read_text(),
         "the notice to arrive",

@@ -106,6 +106,7 @@ def test_both_services_answer_behind_the_one_address(parties: Balanced) -> None:
         return len(instances - {""}) == 2
 
     until(both, "both services to answer")
+    assert len(instances - {""}) == 2
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -134,6 +135,7 @@ def test_either_service_is_killed_and_the_region_goes_on_with_the_other(parties:
         return len(seen - {""}) == 2
 
     until(both, "both services to answer again")
+    assert len(seen - {""}) == 2
 
 
 def test_two_services_leave_one_row_for_a_region_and_none_says_less_than_the_other(parties: Balanced) -> None:

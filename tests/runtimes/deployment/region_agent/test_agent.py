@@ -121,6 +121,7 @@ def test_what_changed_in_the_region_is_reported_at_once_and_waits_for_no_beat(
         version[0] = 2
         agent.agent.report_now.set()
         until(lambda: counter() == 2)
+    assert agent.heard("no report") == []
 
 
 def test_what_is_repeated_is_done_again_and_one_that_fails_holds_up_no_news(world: ControlWorld) -> None:
