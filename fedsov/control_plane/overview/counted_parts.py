@@ -53,9 +53,7 @@ def crossings(connection: Connection) -> CrossingMatrix:
         routes={(route.origin, route.destination): route for route in shown},
         hidden=every - len(shown),
         owners=owners,
-        silent=tuple(
-            owner for owner in connection.scalars(select(LEDGERS.c.owner).order_by("owner")) if owner not in owners
-        ),
+        silent=tuple(owner for owner in counted if owner not in owners),
         names={code: names[code] for code in sorted({*origins, *destinations} & names.keys())},
     )
 
