@@ -51,7 +51,7 @@ class ListTaking:
     ) -> None:
         self._folder, self._name, self._reads, self._say = folder, name, reads, say
         self._waiting: bytes | None = None
-        self._fresh_until = ""
+        self._fresh_until, self._looked_at = "", -1
         self.refused = self.stale_since = ""
 
     def take(self, client: ControlClient) -> None:
@@ -86,23 +86,32 @@ class ListTaking:
         self._waiting = self._waiting if polled.content is None else polled.content
 
     def _put(self, place: Place, own: RegionSettings, source: ApprovedSource, content: bytes) -> None:
-        """The list's files, then the list."""
+        """Files that are missing, then the list; then what is there and is another file, since to read all takes long.
+
+        The endpoint serves no file but the approved one, whatever lies there, and looks again.
+        """
         if approvals.noted_digest(place.ledger) != sha256_hex(content):
-            listed = read_approved(content, approvals.hub_key(own), place.ledger.key)
-            for version in listed.versions:
-                self._complete(source, version, own)
+            for version in read_approved(content, approvals.hub_key(own), place.ledger.key).versions:
+                self._complete(source, version, own, is_looked_at=False)
         listed = put_list(place, own, content)
+        for version in () if self._looked_at == listed.counter else listed.versions:
+            self._complete(source, version, own, is_looked_at=True)
+        self._looked_at = listed.counter
         served = ", ".join(f"{each.model} {each.version}" for each in listed.versions) or "nothing"
         self._say("list taken", f"list {listed.counter} is in force: {served}", counter=listed.counter)
 
-    def _complete(self, source: ApprovedSource, version: ApprovedVersion, own: RegionSettings) -> None:
-        """Fetches what is missing of a version's files, or is another than was approved.
+    def _complete(
+        self, source: ApprovedSource, version: ApprovedVersion, own: RegionSettings, *, is_looked_at: bool
+    ) -> None:
+        """Fetches what is missing of a version's files, or, where they are looked at, is another than was approved.
 
         Its reference is the region's alone: without it the version answers, and its drift is not measured.
         """
         folder = ServingFolder(self._folder).model(version.model, version.version)
         for name in version.files:
-            if name == REFERENCE or _is_there(folder / name, version, name) or version.registry == own.region:
+            path_here = folder / name
+            is_there = _is_approved(path_here, version, name) if is_looked_at else path_here.is_file()
+            if name == REFERENCE or is_there or version.registry == own.region:
                 continue
             path = f"models/{version.model}/{version.version}/{name}"
             try:
@@ -113,7 +122,7 @@ class ListTaking:
             write_file(folder / name, content)
 
 
-def _is_there(path: Path, version: ApprovedVersion, name: str) -> bool:
+def _is_approved(path: Path, version: ApprovedVersion, name: str) -> bool:
     try:
         check_file(version, name, read_bounded(path, largest=LARGEST))
     except (OSError, TooLarge, FedsovError):
