@@ -13,7 +13,8 @@ champion also gets MLflow's alias `champion` in its registry. It takes the place
 stay, and promoting it again is the way back.
 
 This is for a workspace that holds the hub and its regions: it is a rollout that is proposed, approved by the hub and by
-each region and started everywhere at once (`fedsov.api.control.rollouts`), and can be taken back like any other.
+each region and started everywhere at once (`fedsov.api.control.rollouts.proposing`), and can be taken back like any
+other.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.control import region_approval
 from fedsov.api.control.control_hub import hub_rollouts
-from fedsov.api.control.handing_over import hand_over
-from fedsov.api.control.receivers import known_regions
-from fedsov.api.control.region_half import Approver, Half
-from fedsov.api.control.rollouts import RolloutProposal, approve_open, enroll, enter, verdict_of, verified
+from fedsov.api.control.rollouts import region_approval
+from fedsov.api.control.rollouts.proposing import RolloutProposal, approve_open, enroll, enter, verdict_of, verified
+from fedsov.api.control.rollouts.receivers import known_regions
+from fedsov.api.control.rollouts.region_half import Approver, Half
+from fedsov.api.control.serving.handing_over import hand_over
 from fedsov.api.inference.approval import approvals, verdicts
 from fedsov.api.inference.approval.registered import HUB, Registered, registered
 from fedsov.api.inference.approval.verdicts import VersionVerdict

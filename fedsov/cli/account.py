@@ -66,7 +66,7 @@ def add(arguments: AddArguments) -> None:
     neither sees nor touches the others. Without --password-file or --subject a temporary password is printed once; it
     is good for 72 hours, and the person chooses another at the first sign-in. The hub's ledger notes the account.
     """
-    from fedsov.api.control.accounts import hub_accounts, password_in
+    from fedsov.api.control.hub.accounts import hub_accounts, password_in
     from fedsov.control_plane.people.accounts import PersonAccount
     from fedsov.control_plane.people.roles import roles_of
 
@@ -96,7 +96,7 @@ def listed(arguments: AccountsArguments) -> None:
 
     An account that is otherwise than the hub's ledger notes it is named, and the command ends with 5.
     """
-    from fedsov.api.control.accounts import hub_accounts, read_provider, unnoted
+    from fedsov.api.control.hub.accounts import hub_accounts, read_provider, unnoted
 
     provider = read_provider(arguments.workspace)
     with hub_accounts(arguments.workspace) as accounts:
@@ -136,7 +136,7 @@ class ChangeArguments(Arguments):
 )
 def change(arguments: ChangeArguments) -> None:
     """Gives an account other roles or regions, whole; the person has to sign in again."""
-    from fedsov.api.control.accounts import hub_accounts
+    from fedsov.api.control.hub.accounts import hub_accounts
     from fedsov.control_plane.people.roles import roles_of
 
     if arguments.every and arguments.regions:
@@ -169,7 +169,7 @@ class ResetArguments(Arguments):
 @command(app, examples=("fedsov account reset anna --workspace deployment/hub",))
 def reset(arguments: ResetArguments) -> None:
     """Sets another password and ends the person's sessions; also for who was locked out by failed sign-ins."""
-    from fedsov.api.control.accounts import hub_accounts, password_in
+    from fedsov.api.control.hub.accounts import hub_accounts, password_in
 
     with hub_accounts(arguments.workspace) as accounts:
         temporary = accounts.reset(
@@ -198,7 +198,7 @@ class RemoveArguments(Arguments):
 @command(app, examples=("fedsov account remove anna --why 'left the team' --workspace deployment/hub",))
 def remove(arguments: RemoveArguments) -> None:
     """Removes an account and ends the person's sessions; what the ledgers note of the person stays."""
-    from fedsov.api.control.accounts import hub_accounts
+    from fedsov.api.control.hub.accounts import hub_accounts
 
     with hub_accounts(arguments.workspace) as accounts:
         gone = accounts.remove(arguments.name, by=_by(arguments.by), why=arguments.why)
@@ -221,7 +221,7 @@ def token(arguments: TokenArguments) -> None:
 
     The program sends it as `Authorization: Bearer TOKEN`. It ends after its days, and with any change of the account.
     """
-    from fedsov.api.control.accounts import hub_accounts
+    from fedsov.api.control.hub.accounts import hub_accounts
 
     with hub_accounts(arguments.workspace) as accounts:
         issued = accounts.token(
@@ -262,7 +262,13 @@ def openid(arguments: OpenIdArguments) -> None:
     The provider says who somebody is; what the person may do is the hub's account. Register the address that is printed
     as the hub's redirect URI there. A running hub takes it at its next start.
     """
-    from fedsov.api.control.accounts import name_provider, password_in, read_provider, remove_provider, return_address
+    from fedsov.api.control.hub.accounts import (
+        name_provider,
+        password_in,
+        read_provider,
+        remove_provider,
+        return_address,
+    )
     from fedsov.control_plane.people.openid import OpenIdProvider
 
     who = {"by": _by(arguments.by), "why": arguments.why}

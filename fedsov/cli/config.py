@@ -61,16 +61,16 @@ def propose(arguments: ConfigProposeArguments) -> None:
 
     A region takes what its owner listed (`fedsov region set NAME proposals=[KEY]`), refuses the rest, and says so.
     """
-    from fedsov.api.control import configuration
+    from fedsov.api.control.configuration import proposing
 
     words = arguments.beside_workspace
     regions, keys = arguments.regions or (), arguments.withdraw or ()
     if keys and (words or arguments.law_file):
         raise ConfigurationError("--withdraw takes settings off; propose others in a command of their own")
     if keys:
-        every = configuration.withdraw(arguments.workspace, keys, regions=regions, by=arguments.by, why=arguments.why)
+        every = proposing.withdraw(arguments.workspace, keys, regions=regions, by=arguments.by, why=arguments.why)
     else:
-        every = configuration.propose(
+        every = proposing.propose(
             arguments.workspace, words, regions=regions, law=arguments.law_file, by=arguments.by, why=arguments.why
         )
     _print(arguments, every, is_short=False)
@@ -86,7 +86,7 @@ class ConfigShowArguments(Arguments):
 @command(app, examples=("fedsov config diff", "fedsov config diff --region DE --json"))
 def diff(arguments: ConfigShowArguments) -> None:
     """Shows the settings that stand proposed and are not in force, with the reason that the region gives."""
-    from fedsov.api.control.configuration import proposed
+    from fedsov.api.control.configuration.proposing import proposed
 
     _print(arguments, proposed(arguments.workspace, arguments.regions or ()), is_short=True)
 
@@ -94,7 +94,7 @@ def diff(arguments: ConfigShowArguments) -> None:
 @command(app, examples=("fedsov config status", "fedsov config status --json"))
 def status(arguments: ConfigShowArguments) -> None:
     """Shows what stands proposed to each region, and what it says is in force."""
-    from fedsov.api.control.configuration import proposed
+    from fedsov.api.control.configuration.proposing import proposed
 
     _print(arguments, proposed(arguments.workspace, arguments.regions or ()), is_short=False)
 

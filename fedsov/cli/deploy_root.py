@@ -52,7 +52,7 @@ def root(arguments: RootArguments) -> None:
     Renew it within a year; after the hub was restored from a backup, with --replace snapshot,timestamp, since regions
     refuse what is older than they have; and with --lost where a root key is gone.
     """
-    from fedsov.api.control.repository_root import renew, show
+    from fedsov.api.control.repository.repository_root import renew, show
 
     replaced = list(arguments.replace or [])
     if not arguments.renew and (replaced or arguments.lost):

@@ -47,7 +47,7 @@ def show(arguments: ShowMetricsArguments) -> None:
     At the hub: requests from a least to a most, how they ended, how fast, their scores, drift. In a region's own home:
     whether it shares anything (`metrics.share` of its region.yaml), until when it told, and what waits for the hub.
     """
-    from fedsov.api.control.metrics import metrics
+    from fedsov.api.control.use.metrics import metrics
 
     shown = metrics(arguments.workspace, since=time.time() - DAY * arguments.days, region=arguments.region)
     if arguments.json:
@@ -83,7 +83,7 @@ def export(arguments: ExportMetricsArguments) -> None:
 
     Run it at the hub. Nothing is asked of a region for it.
     """
-    from fedsov.api.control.metrics import export_file, exported
+    from fedsov.api.control.use.metrics import export_file, exported
 
     form = arguments.form
     if arguments.out is None:

@@ -72,8 +72,8 @@ def propose(arguments: ProposeArguments) -> None:
     The verdict of its attack test and its evaluation are recorded with it, and each region's border is asked; nothing
     crosses yet. `approve` at the hub and in each region follow, then `start`.
     """
-    from fedsov.api.control.rollouts import RolloutProposal
-    from fedsov.api.control.rollouts import propose as propose_rollout
+    from fedsov.api.control.rollouts.proposing import RolloutProposal
+    from fedsov.api.control.rollouts.proposing import propose as propose_rollout
 
     asked = RolloutProposal(
         arguments.model,
@@ -114,11 +114,11 @@ def approve(arguments: ApproveArguments) -> None:
     checked and put in place, and the region signs the list with the version together with the way back: `start` and
     `rollback` ask nobody any more. A region that does not approve stays where it is.
     """
-    from fedsov.api.control import region_approval, region_rollouts, rollouts
+    from fedsov.api.control.rollouts import proposing, region_approval, region_rollouts
 
     root, number, by, why = arguments.workspace, arguments.number, arguments.by, arguments.why
     if not arguments.region:
-        print_shown(rollouts.approve(root, number, by=by, why=why), as_json=arguments.json)
+        print_shown(proposing.approve(root, number, by=by, why=why), as_json=arguments.json)
     elif region_approval.is_workspace_of_both(root):
         shown = region_approval.approve(root, number, arguments.region, by=by, why=why)
         print_shown(shown, as_json=arguments.json)
@@ -162,7 +162,7 @@ def freeze(arguments: ActArguments) -> None:
 
 
 def _act(arguments: ActArguments, name: str) -> None:
-    from fedsov.api.control.acting import act
+    from fedsov.api.control.rollouts.acting import act
 
     status = act(arguments.workspace, name, arguments.number, by=arguments.by, why=arguments.why)
     print_shown(status, as_json=arguments.json)
@@ -188,7 +188,7 @@ class StatusArguments(Arguments):
 )
 def status(arguments: StatusArguments) -> None:
     """Shows rollouts: each region's step, what was done, and what is to be done next; and regions that drift."""
-    from fedsov.api.control.acting import follow, overview
+    from fedsov.api.control.rollouts.acting import follow, overview
 
     if arguments.follow:
         for each in follow(arguments.workspace, arguments.number, every=arguments.every):

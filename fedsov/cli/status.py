@@ -30,7 +30,7 @@ def status(arguments: StandingArguments) -> None:
     In the hub's home it also says which versions run in each region, and where that is not what the hub wants.
     Who submitted a job is told of each, the run's name to its own operator alone, and to the hub's own.
     """
-    from fedsov.api.control.region_standing import region_standings
+    from fedsov.api.control.serving.region_standing import region_standings
     from fedsov.api.deployment.submission import operator_connection, standing
     from fedsov.api.inference.endpoints.endpoint_standing import endpoints
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedsov.api.control.closed_windows import close_windows
+from fedsov.api.control.use.closed_windows import close_windows
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.metrics.use_reports import Signed, take_use_report
 from fedsov.protocol.use_report import UseCell, UseReport
 from fedsov.storage.workspace import Workspace
-from tests.api.control.use_world import AFTER, FIRST, asked, opened, sharing
+from tests.api.control.use.use_world import AFTER, FIRST, asked, opened, sharing
 from tests.cli.world import call
 
 HOUR = 3600

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.control.enrolment import enrolled
+from fedsov.api.control.repository.enrolment import enrolled
 from fedsov.api.deployment.hub_home import RENEWED, HubHome, hub_home
 from fedsov.api.deployment.joining.packages import Approved, Package, known_members, read_package, written_package
 from fedsov.api.deployment.joining.requests import JoinRequest, read_request

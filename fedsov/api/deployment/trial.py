@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fedsov.api.control.enrolment import take_trial_roots
+from fedsov.api.control.repository.enrolment import take_trial_roots
 from fedsov.api.deployment.authority import AuthorityFolder, given_passphrase, make_authority, open_authority
 from fedsov.api.deployment.hub_home import HubHome, hub_home
 from fedsov.api.deployment.own_certificates import CertificatePlace, certify, hub_places, is_valid, member_of

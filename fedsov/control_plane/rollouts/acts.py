@@ -11,7 +11,8 @@ Each act is one transaction of the database, and the hub's ledger notes it first
 published is what the state says, and a ledger has at most a note of what did not come to be. Lists and signatures are
 there before anything is published, so no act waits for a region.
 
-Proposing a version, and approving it as the hub, take its registry and its gate (`fedsov.api.control.rollouts`).
+Proposing a version, and approving it as the hub, take its registry and its gate
+(`fedsov.api.control.rollouts.proposing`).
 """
 
 from __future__ import annotations

@@ -70,13 +70,13 @@ class ControlProcesses:
 
     def begin_hub(self, name: str = HUB, *words: str) -> None:
         """Starts a service of the hub's home."""
-        self.begin(name, "fedsov.api.control.control_process", str(self.home), *words)
+        self.begin(name, "fedsov.api.control.hub.control_process", str(self.home), *words)
 
     def begin_region(self, name: str) -> None:
         """Starts a region's agent."""
         home = self.trial.regions[name].home
         self.begin(
-            name, "fedsov.api.control.agent_process", name, "--workspace", str(self.home), "--home", str(home)
+            name, "fedsov.api.control.agent.agent_process", name, "--workspace", str(self.home), "--home", str(home)
         )  # fmt: skip
 
     def begin(self, name: str, module: str, *words: str) -> None:

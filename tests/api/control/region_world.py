@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from fedsov.api.control.control_hub import hub_rollouts
-from fedsov.api.control.region_rollouts import RegionApproval, approve_in_region
-from fedsov.api.control.rollouts import RolloutProposal, approve, propose
+from fedsov.api.control.rollouts.proposing import RolloutProposal, approve, propose
+from fedsov.api.control.rollouts.region_rollouts import RegionApproval, approve_in_region
 from fedsov.api.deployment.trial import set_up_trial
 from fedsov.api.inference.endpoints.endpoint import Listening, publish_endpoint
 from fedsov.api.region_settings import set_settings

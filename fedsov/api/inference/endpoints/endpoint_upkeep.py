@@ -8,7 +8,7 @@ no more, and it is said. Where it cannot decide (settings that were edited, a le
 again; the endpoint goes on as it was published, and closes when that is two days old (`EndpointPlace.valid_until`).
 It closes at once where the border permits nobody's requests any more. What somebody else puts in the place of what was
 published is written over. It also closes the windows in which the endpoint's use is counted
-(`fedsov.api.control.closed_windows`).
+(`fedsov.api.control.use.closed_windows`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from fedsov.api.control.closed_windows import close_windows, has_closed
+from fedsov.api.control.use.closed_windows import close_windows, has_closed
 from fedsov.api.inference.endpoints.endpoint import Published, published_again
 from fedsov.api.inference.endpoints.serving_settings import watched_files
 from fedsov.errors import FedsovError

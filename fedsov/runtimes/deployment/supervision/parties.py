@@ -17,7 +17,7 @@ from fedsov.runtimes.isolation.rooms import Room
 ENVIRONMENT = {**QUIET, "OMP_NUM_THREADS": "1"}
 """Of every process of a party: none tells anybody else of itself, or installs anything."""
 COORDINATOR, DISPATCHER = "fedsov.runtimes.deployment.hub.coordinator_process", "fedsov.api.deployment.dispatcher"
-CONTROL, AGENT = "fedsov.api.control.control_process", "fedsov.api.control.agent_process"
+CONTROL, AGENT = "fedsov.api.control.hub.control_process", "fedsov.api.control.agent.agent_process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

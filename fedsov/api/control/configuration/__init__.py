@@ -1,0 +1,1 @@
+"""Settings that a hub proposes, and what each region makes of them."""

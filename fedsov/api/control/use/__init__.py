@@ -1,0 +1,1 @@
+"""Numbers of use: a region closes its windows and sends what may leave; hub and region show theirs."""

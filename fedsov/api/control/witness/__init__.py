@@ -1,0 +1,1 @@
+"""Regions witness each other's ledgers, by way of the hub."""
