@@ -256,6 +256,7 @@ def test_a_session_that_has_ended_says_so_and_leads_to_signing_in(page, fresh):
         expect(page.locator("#offline")).to_contain_text("Your session has ended")
         page.reload()
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+        assert page.locator("#rollouts").count() == 0
 
 
 @pytest.mark.long
@@ -337,6 +338,7 @@ def test_a_hub_that_is_put_back_or_slow_shows_the_states_of_its_regions_as_time_
         fresh.clock += timedelta(seconds=6)  # nothing is written: only time has passed
         expect(state).to_have_text("cut off")
         expect(page.locator("#alarms")).to_contain_text("goes on serving what it has")
+        assert state.count() == 1
 
 
 @pytest.mark.long

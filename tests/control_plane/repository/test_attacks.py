@@ -42,19 +42,20 @@ def refused(reader, match, act=None):
         with pytest.raises(RepositoryRefused, match=match):
             (act or reader.source.poll)()
     reader.altered = None
+    return True
 
 
 @pytest.mark.parametrize("part", ["timestamp.json", "snapshot.json", "DE.json", "approved.json"])
 def test_a_changed_byte_is_refused(world, reader, part):
     world.publish(world.signed("DE", 2))
     reader.altered = changed(part, lambda content: content.replace(b"20", b"21", 1))
-    refused(reader, "not what was signed|lacks a file|older metadata")
+    assert refused(reader, "not what was signed|lacks a file|older metadata")
     assert reader.source.poll().version == 2
 
 
 def test_a_changed_byte_of_a_model_is_refused(reader):
     reader.altered = changed("model.safetensors", lambda content: b"y" + content[1:])
-    refused(reader, "not what was signed", lambda: reader.source.file(MODEL))
+    assert refused(reader, "not what was signed", lambda: reader.source.file(MODEL))
     assert len(reader.source.file(MODEL)) == 3000
 
 
@@ -63,7 +64,7 @@ def test_a_timestamp_that_is_put_back_is_refused(world, reader):
     world.publish(world.signed("DE", 2))
     reader.source.poll()
     reader.altered = changed("timestamp.json", lambda _: old)
-    refused(reader, "older metadata than DE has")
+    assert refused(reader, "older metadata than DE has")
 
 
 def test_a_database_that_is_put_back_is_refused_until_a_new_root_is_signed(world, reader):
@@ -74,7 +75,7 @@ def test_a_database_that_is_put_back_is_refused_until_a_new_root_is_signed(world
     with world.database.changing() as connection:
         connection.execute(delete(tables.ROLES))
         connection.execute(tables.ROLES.insert(), [row._asdict() for row in saved])
-    refused(reader, "put back from a backup")
+    assert refused(reader, "put back from a backup")
     new_root(world.repository, replaced=["snapshot", "timestamp"])
     listed = world.signed("DE", 3)
     world.publish(listed)
@@ -87,7 +88,7 @@ def test_an_older_list_under_a_newer_snapshot_is_refused(world, reader):
     with world.database.reading() as connection:
         old = tables.of_version(connection, "DE", 1)
     reader.altered = changed("2.DE.json", lambda _: old)
-    refused(reader, "not what was signed|older metadata")
+    assert refused(reader, "not what was signed|older metadata")
 
 
 def test_an_old_snapshot_under_a_new_timestamp_is_refused(world, reader):
@@ -95,7 +96,7 @@ def test_an_old_snapshot_under_a_new_timestamp_is_refused(world, reader):
         old = tables.newest(connection, "snapshot")
     world.publish(world.signed("DE", 2))
     reader.altered = changed("snapshot.json", lambda _: old)
-    refused(reader, "not what was signed")
+    assert refused(reader, "not what was signed")
 
 
 def test_a_hub_that_is_frozen_gives_nothing_new_and_the_region_says_since_when(world, reader):
@@ -110,13 +111,13 @@ def test_a_timestamp_that_has_expired_is_refused_and_says_since_when(world, read
     past = datetime.now(UTC) - timedelta(days=2)
     world.publish(world.signed("DE", 2), repository=world.at(past))
     fresh_until = Metadata.from_file(str(reader.folder.metadata / "timestamp.json")).signed.expires
-    refused(reader, f"last until {fresh_until:%Y-%m-%d %H:%M:%S} UTC")
+    assert refused(reader, f"last until {fresh_until:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def test_an_expired_root_is_refused(world):
     world.repository = world.at(datetime.now(UTC) - timedelta(days=400))
     new_root(world.repository)
-    refused(world.reader("DE"), "expired")
+    assert refused(world.reader("DE"), "expired")
 
 
 def test_a_root_that_others_signed_is_not_followed(world, reader):
@@ -128,14 +129,14 @@ def test_a_root_that_others_signed_is_not_followed(world, reader):
     forged = steps.signed(root, [Holder(thief) for thief in thieves])
     world.publish(world.signed("DE", 2))
     reader.altered = lambda path, content: forged if path == "2.root.json" else content
-    refused(reader, "not what was signed")
+    assert refused(reader, "not what was signed")
 
 
 def test_another_hubs_repository_is_not_read(world, tmp_path, reader):
     other = type(world)(tmp_path / "other")
     other.publish(other.signed("DE"))
     mine, world.repository = world.repository, other.repository
-    refused(reader, "not what was signed")
+    assert refused(reader, "not what was signed")
     world.repository = mine
     assert reader.source.poll().version == 1
     other.close()
@@ -149,7 +150,7 @@ def test_one_signature_of_two_is_not_enough_at_the_hub_nor_in_the_region(world, 
         with pytest.raises(ApprovalRefused, match="not signed by"):
             world.publish(half)
         smuggle(world, half)
-        refused(reader, "not what was signed")
+        assert refused(reader, "not what was signed")
         forget(world)
 
 
@@ -160,7 +161,7 @@ def test_a_role_that_another_regions_approver_signed_is_refused(world, reader):
         world.repository.complete("DE", content, draft, world.ledgers["US"].sign(draft))
     keys = {world.hub.key: world.hub.sign(draft), world.ledgers["US"].key: world.ledgers["US"].sign(draft)}
     smuggle(world, SignedList("DE", content, steps.with_signatures(draft, keys)))
-    refused(reader, "not what was signed")
+    assert refused(reader, "not what was signed")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_a_hub_that_rewrites_who_may_sign_gains_nothing(world, reader, rewrite):
         targets = chain.targets()
         rewrite(targets, world.hub.key, thief.public)
         chain.snapshot({"targets": chain.sign_anew("targets", targets)})
-    refused(reader, "together")
+    assert refused(reader, "together")
 
 
 def test_a_hub_that_leaves_its_own_roles_to_another_key_is_refused(world, reader):
@@ -195,12 +196,12 @@ def test_a_hub_that_leaves_its_own_roles_to_another_key_is_refused(world, reader
         targets.delegations.keys[thief.keyid] = thief
         targets.delegations.roles["configuration"].keyids = [thief.keyid]
         chain.snapshot({"targets": chain.sign_anew("targets", targets)})
-    refused(reader, "configuration to another key")
+    assert refused(reader, "configuration to another key")
 
 
 def test_metadata_that_is_larger_than_it_may_be_is_refused(reader):
     reader.altered = changed("timestamp.json", lambda content: content + b" " * 20_000)
-    refused(reader, "more than was signed")
+    assert refused(reader, "more than was signed")
 
 
 def test_data_without_end_is_refused(world, reader):
@@ -212,7 +213,7 @@ def test_data_without_end_is_refused(world, reader):
 
     for part in ("timestamp.json", "snapshot.json", "DE.json", "approved.json"):
         reader.altered = changed(part, endless)
-        refused(reader, "more than was signed")
+        assert refused(reader, "more than was signed")
 
 
 def test_a_region_is_handed_no_file_or_role_of_another(world, reader):
@@ -238,7 +239,7 @@ def test_a_target_outside_its_path_is_not_taken(world, reader):
     foreign.signed.version = 2
     keys = {holder.key: holder.sign(foreign.signed_bytes) for holder in (world.hub, world.ledgers["DE"])}
     smuggle(world, SignedList("DE", us.content, steps.with_signatures(foreign.signed_bytes, keys)))
-    refused(reader, "nobody published DE/approved.json")
+    assert refused(reader, "nobody published DE/approved.json")
 
 
 def test_a_proposal_of_settings_that_is_put_back_is_refused(world, reader):
@@ -251,7 +252,7 @@ def test_a_proposal_of_settings_that_is_put_back_is_refused(world, reader):
     assert old != newest
     other = world.reader("DE", "another")
     other.altered = changed("3.configuration.json", lambda _: old)
-    refused(other, "not what was signed|older metadata", lambda: other.source.file(path))
+    assert refused(other, "not what was signed|older metadata", lambda: other.source.file(path))
 
 
 def test_who_writes_the_database_has_nothing_signed(world, reader):

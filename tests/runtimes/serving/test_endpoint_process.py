@@ -56,6 +56,7 @@ def test_a_new_list_wakes_a_worker_that_would_look_in_an_hour(world: ServingWorl
             _until(lambda version=version: running.predict(ROWS).json()["version"] == version)
         world.publish(hosts=("FR", "IN"))
         _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200)
+        assert running.predict(ROWS, jurisdiction="FR").status == 200
 
 
 def test_a_version_that_fails_to_load_leaves_the_old_one_and_it_is_said(tmp_path: Path) -> None:
@@ -191,6 +192,7 @@ def test_a_change_while_a_worker_begins_is_taken(world: ServingWorld) -> None:
             running.ready()
             _until(lambda: running.predict(ROWS, jurisdiction="IN").status == 200)
             asking.close()
+            assert running.predict(ROWS).json()["version"] == 1
 
 
 def test_issuers_that_the_settings_name_no_more_are_believed_no_more(world: ServingWorld) -> None:

@@ -65,6 +65,7 @@ def test_people_of_the_region_hear_what_waits_for_them(world: RegionWorld) -> No
     agent = RegionControlFolder(world.workspace.region("GB")).agent
     until(lambda: f"rollout {number}:" in json.loads(agent.read_bytes())["waits"], "GB to hear of it")
     until(lambda: f"fedsov rollout approve {number} --region GB" in world.processes.log("GB").read_text(), "a line")
+    assert world.versions("GB") == [1], "it waits, and takes nothing"
 
 
 def test_what_does_not_wait_for_a_region_is_not_signed(world: RegionWorld) -> None:
@@ -87,6 +88,7 @@ def test_files_that_are_lost_are_fetched_again_before_a_list_is_taken(world: Reg
     (folder / "model.safetensors").write_bytes(b"another")
     world.act("start", number)
     world.until_served("DE", version)
+    assert (folder / "model.onnx").is_file() and (folder / "model.safetensors").read_bytes() != b"another"
     world.act("rollback", number)
     world.until_served("DE", 1)
 

@@ -80,6 +80,7 @@ def test_a_ledger_that_was_put_back_while_its_region_was_away_is_an_alarm_of_hub
     parties.begin_region("FR")
     until(lambda: {"hub", "DE"} <= alarms(parties), "both alarms")
     until(lambda: "accept-gap FR" in parties.log("DE").read_text(), "DE's agent to say it")
+    assert {"hub", "DE"} <= alarms(parties), "both stay open"
 
 
 def sizes(parties: ControlProcesses, party: str) -> list[int]:

@@ -135,11 +135,12 @@ def test_what_is_repeated_is_done_again_and_one_that_fails_holds_up_no_news(worl
     acts = RegionActs(
         running=nothing, on_news={APPROVED: lambda client: taken.set()}, repeated=(Repeated(0.05, fails),)
     )
-    with running(world, acts):
+    with running(world, acts) as agent:
         until(lambda: len(repeated) >= 3)
         with world.database.changing() as connection:
             announce(connection, APPROVED, "DE")
         until(taken.is_set)
+    assert "nothing to release" in agent.heard("not done")[0]
 
 
 def test_cut_off_it_says_since_when_and_finds_the_hub_again(tmp_path: Path) -> None:
