@@ -35,7 +35,7 @@ from fedsov.control_plane.rollouts.states import Rollout, RolloutChange
 from fedsov.control_plane.rollouts.status import RolloutStatus, status_of
 from fedsov.control_plane.rollouts.tables import RolloutEvent, StoredList
 from fedsov.control_plane.rollouts.wanted import Wanted
-from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
+from fedsov.errors import ApprovalRefused, ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.inference.approved import NOTE, Signatory, read_approved
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.protocol.control import APPROVED, ROLLOUTS
@@ -130,7 +130,8 @@ class HubRollouts:
         hub = Signatory(self.ledger.key, self.ledger.sign)
         whole = whole_lists(lists, candidate, hub=hub, region_key=self._region_key(lists.region), wanted=wanted_counter)
         with self.database.changing() as connection:
-            states.check_signable(tables.get(connection, lists.rollout)[0], lists.region)
+            rollout, _ = tables.get(connection, lists.rollout)
+            tables.put(connection, states.shown(rollout, lists.region))
             forward_role, back_role = (
                 self.repository.draft(connection, lists.region, content, after=lists.role_version)
                 for content in (whole.forward_text, whole.back_text)
@@ -163,6 +164,7 @@ class HubRollouts:
             own = tables.lists_of(connection, number, region)
             if set(own) != {FORWARD, BACK}:
                 raise ConfigurationError(f"{region} has shown no lists for {rollout.called} yet; it does so first")
+            self._check_follows(connection, own[FORWARD], rollout, region)
             signed = tuple(
                 self._signed(region, own[direction], getattr(signatures, direction)) for direction in (FORWARD, BACK)
             )
@@ -315,6 +317,15 @@ class HubRollouts:
     def _wanted_counter(self, region: str) -> int:
         each = self.wanted().get(region)
         return 0 if each is None else each.counter
+
+    def _check_follows(self, connection: Connection, forward: StoredList, rollout: Rollout, region: str) -> None:
+        """Raises ApprovalRefused where another list was published for a region since it showed what it signs."""
+        published = wanted.every(connection).get(region)
+        if published is not None and forward.counter <= published.counter:
+            raise ApprovalRefused(
+                f"list {published.counter} was published for {region} while it signed {rollout.called}; once it has "
+                f"taken that one, `fedsov rollout approve {rollout.number} --region {region}` signs again"
+            )
 
     def _signed(self, region: str, stored: StoredList, signature: bytes) -> StoredList:
         listed = self.repository.complete(region, stored.content, stored.role, signature)

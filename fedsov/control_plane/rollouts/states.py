@@ -12,7 +12,8 @@ stays where it is), `signed`, `published` (it was told to serve the version), `p
 
 The canary's region is first. Each wave after it is as large as all waves before together, so that what a fault can
 reach doubles at most. A wave begins when every region before has passed, or when a person starts the rollout again.
-A region that signs late is of the next wave.
+A region that signs late is of the next wave. Where no region has passed, for its approver signed another rollout since,
+no wave begins by itself; and a frozen rollout does not go on while a region of it reports a fault.
 
 >>> steps = {"DE": RegionStep("signed"), "FR": RegionStep("signed"), "US": RegionStep("refused")}
 >>> first = Rollout(1, "m", 2, canary="DE", steps=steps)
@@ -120,6 +121,12 @@ def check_signable(rollout: Rollout, region: str) -> None:
         raise ConfigurationError(f"{region} has signed {rollout.called}, and is {step.state}; nothing is left to sign")
 
 
+def shown(rollout: Rollout, region: str) -> Rollout:
+    """A region showed new lists: what it signed before for this rollout counts no more. Raises as `check_signable`."""
+    check_signable(rollout, region)
+    return _with(rollout, (region,), UNSIGNED, "its approver began to sign anew")
+
+
 def signed(rollout: Rollout, region: str) -> RolloutChange:
     """A region's approver has signed. Raises as `check_signable`."""
     check_signable(rollout, region)
@@ -158,7 +165,8 @@ def overtaken(rollout: Rollout, region: str, why: str) -> Rollout:
 def started(rollout: Rollout) -> RolloutChange:
     """A person starts it, has the next wave begin before the last has passed, or has a frozen one go on.
 
-    Raises ConfigurationError where the canary's region has not signed, or where there is nothing to begin.
+    Raises ConfigurationError where the canary's region has not signed, where there is nothing to begin, or where a
+    region of a frozen one reports a fault.
     """
     _check(rollout, "started", APPROVED, RUNNING, FROZEN)
     begun = replace(rollout, state=RUNNING, why="")
@@ -166,6 +174,7 @@ def started(rollout: Rollout) -> RolloutChange:
         _check_canary(rollout)
         return _wave(begun)
     if rollout.state == FROZEN:
+        _check_no_fault(rollout)
         return _onward(begun)
     if rollout.at(SIGNED):
         return _wave(begun)
@@ -233,12 +242,14 @@ def frozen(rollout: Rollout, why: str) -> Rollout:
 
 
 def _onward(rollout: Rollout) -> RolloutChange:
-    """The next wave where every region before has passed, and the end where none is left."""
+    """The next wave where every region before has passed, and one at least; the end where none is left."""
     if rollout.state != RUNNING or rollout.at(PUBLISHED):
+        return RolloutChange(rollout)
+    if not rollout.at(PASSED):
         return RolloutChange(rollout)
     if rollout.at(SIGNED):
         return _wave(rollout)
-    if rollout.at(UNSIGNED) or not rollout.at(PASSED):
+    if rollout.at(UNSIGNED):
         return RolloutChange(rollout)
     return RolloutChange(replace(rollout, state=DONE))
 
@@ -279,6 +290,15 @@ def _check_canary(rollout: Rollout) -> None:
         f"{rollout.canary} is the canary of {rollout.called} and is {step.state}; `fedsov rollout approve "
         f"{rollout.number} --region {rollout.canary}` signs there, or propose another --canary (signed: {ready})"
     )
+
+
+def _check_no_fault(rollout: Rollout) -> None:
+    for name in rollout.at(*SERVING):
+        if (word := rollout.steps[name].word) in FAULTS:
+            raise ConfigurationError(
+                f"{rollout.called} cannot go on: {name} reports {word}; `fedsov rollout rollback {rollout.number}` "
+                f"takes it back, or start it once {name} reports that it does well"
+            )
 
 
 def _unsigned(rollout: Rollout) -> str:

@@ -100,3 +100,5 @@ def _next_steps(rollout: Rollout) -> Iterator[str]:
             f"it goes on when {', '.join(watched)} had a whole window without a fault, or by "
             f"`fedsov rollout start {number}`"
         )
+    elif rollout.state == states.RUNNING and rollout.at(states.SIGNED):
+        yield f"no region of it has passed, so it waits: `fedsov rollout start {number}` begins its next wave"

@@ -153,3 +153,36 @@ def test_another_hub_s_list_is_not_signed(world: HubWorld, tmp_path: Path) -> No
         other.close()
     with pytest.raises(ApprovalRefused, match="is for the hub whose key is"):
         world.rollouts.take_lists(lists)
+
+
+def test_a_region_that_breaks_off_while_it_signs_anew_is_unsigned_and_holds_up_no_other(world: HubWorld) -> None:
+    number = world.propose(2, canary="FR")
+    world.sign(number)
+    region = world.regions["DE"]
+    world.rollouts.take_lists(region.lists(world.rollouts.candidate(number, "DE"), world.key))
+    assert world.rollouts.status(number).rollout.steps["DE"].state == "unsigned"
+    world.rollouts.start(number, by="A", why="x")
+    world.take()
+    assert world.champions() == {"DE": None, "FR": 2}
+    world.sign(number, "DE")
+    world.rollouts.start(number, by="A", why="x")
+    world.take()
+    assert world.champions() == {"DE": 2, "FR": 2}
+
+
+def test_a_list_that_was_overtaken_while_a_region_signed_it_is_not_taken(world: HubWorld) -> None:
+    """The region would refuse it for its number, and the rollout would never end."""
+    first = world.propose(1)
+    world.sign(first)
+    world.rollouts.start(first, by="A", why="x", at_once=True)
+    world.take()
+    second, region = world.propose(2), world.regions["DE"]
+    roles = world.rollouts.take_lists(region.lists(world.rollouts.candidate(second, "DE"), world.key))
+    world.rollouts.rollback(first, by="A", why="complaints")
+    with pytest.raises(ApprovalRefused, match=r"list 2 was published for DE while it signed rollout 2 \(people 2\)"):
+        world.rollouts.take_signatures(region.signatures(roles))
+    world.take()
+    world.sign(second)
+    world.rollouts.start(second, by="A", why="x", at_once=True)
+    world.take()
+    assert world.champions() == {"DE": 2, "FR": 2}

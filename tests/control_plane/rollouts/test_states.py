@@ -170,3 +170,26 @@ def test_no_region_is_ever_published_that_has_not_signed_nor_taken_back_that_has
         published = (published | set(change.publish)) - set(change.take_back)
         assert published == set(rollout.at(*states.SERVING))
         assert not published or rollout.state not in (states.STOPPED, states.ROLLED_BACK, states.ENDED)
+
+
+def test_a_frozen_rollout_does_not_go_on_while_a_region_of_it_reports_a_fault() -> None:
+    """Its next wave would get a version that is known to do badly, and nothing would stop it."""
+    passed = states.reported(states.started(_approved("DE", "FR", "GB")).rollout, "DE", "ok").rollout
+    frozen = states.reported(states.frozen(passed, "a look"), "DE", "errors").rollout
+    with pytest.raises(ConfigurationError, match="cannot go on: DE reports errors"):
+        states.started(states.reported(frozen, "FR", "ok").rollout)
+    well = states.reported(states.reported(frozen, "FR", "ok").rollout, "DE", "ok").rollout
+    assert states.started(well).publish == ("GB",)
+
+
+def test_a_canary_that_left_before_it_passed_lets_no_wave_begin_by_itself() -> None:
+    running = states.started(_approved("DE", unsigned=("FR",))).rollout
+    other = Rollout(2, "people", 3, states.APPROVED, "DE", {"DE": RegionStep()})
+    left = states.superseded(running, "DE", other)
+    change = states.signed(left, "FR")
+    assert change.publish == (), "nobody has seen this version do well"
+    assert states.started(change.rollout).publish == ("FR",), "a person may"
+
+
+def test_lists_that_are_shown_anew_are_not_signed_yet() -> None:
+    assert states.shown(_approved("DE", "FR"), "DE").at(states.SIGNED) == ("FR",)
