@@ -16,6 +16,7 @@ transaction is committed (`fedsov.control_plane.database.bell`): by a file that 
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, create_engine, event, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from fedsov.control_plane.database.migrations import upgrade
 from fedsov.errors import WorkspaceUnusable
@@ -76,8 +77,10 @@ class Database:
 
         Args:
             wakes: whether those who wait are woken; False for what is nobody else's news, such as a sign of life.
+
+        Raises WorkspaceUnusable where the database cannot be reached or written: nothing was changed.
         """
-        with self.engine.connect() as connection, connection.execution_options(fedsov_writes=True).begin():
+        with _usable(), self.engine.connect() as connection, connection.execution_options(fedsov_writes=True).begin():
             if wakes:
                 connection.execute(update(CHANGES).values(counter=CHANGES.c.counter + 1))
             if wakes and self.file is None:
@@ -94,8 +97,8 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A view of one moment."""
-        with self.engine.connect() as connection, connection.begin():
+        """A view of one moment. Raises WorkspaceUnusable where the database cannot be reached or read."""
+        with _usable(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @property
@@ -107,6 +110,20 @@ class Database:
     def close(self) -> None:
         """Ends its connections."""
         self.engine.dispose()
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """What a database that is away, full or locked means to whoever asked; its own words name hosts and statements."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as problem:
+        is_file = isinstance(problem.orig, sqlite3.Error)
+        why = str(problem.orig) if is_file else "its server does not answer, or ended the connection"
+        raise WorkspaceUnusable(
+            f"the control plane's database cannot be used now: {why}; see that its server runs, and that its disk has "
+            "room; then do it again"
+        ) from problem
 
 
 def touch(path: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Float, Integer, String, Table, Text, insert, or_, select, update
 
 from fedsov.control_plane.database.engine import METADATA
 
@@ -75,27 +75,35 @@ class RegionState:
 
     def is_reachable(self, now: datetime) -> bool:
         """Whether it was heard in the last `SILENT` seconds."""
-        return now - self.seen_at <= timedelta(seconds=SILENT)
+        return abs(now - self.seen_at) <= timedelta(seconds=SILENT)
 
 
-def put_report(connection: Connection, name: str, report: Mapping[str, Any], *, at: datetime) -> None:
-    """Writes what a region says; one that is older than what is there changes nothing."""
+def put_report(connection: Connection, name: str, report: Mapping[str, Any], *, at: datetime) -> bool:
+    """Writes what a region says; whether it did.
+
+    One that is a little older than what is there changes nothing: another service was quicker. What is there from more
+    than `SILENT` seconds ahead was written before the clock was set back, and counts no more.
+    """
     stamp, text = at.timestamp(), json.dumps(report, sort_keys=True)
     before = connection.execute(select(REGIONS).where(REGIONS.c.name == name)).one_or_none()
     values: dict[str, Any] = {"seen_at": stamp, "report": text, "counter": int(report.get("counter", 0))}
     if before is None:
         values |= {"name": name, "reachable_since": stamp, "changed_at": stamp}
         connection.execute(insert(REGIONS).values(**values))
-    elif stamp >= before.seen_at:
-        values |= {"reachable_since": stamp} if stamp - before.seen_at > SILENT else {}
+    elif 0.0 < before.seen_at - stamp <= SILENT:
+        return False
+    else:
+        values |= {"reachable_since": stamp} if abs(stamp - before.seen_at) > SILENT else {}
         values |= {"changed_at": stamp} if text != before.report else {}
         connection.execute(update(REGIONS).where(REGIONS.c.name == name).values(**values))
+    return True
 
 
 def put_seen(connection: Connection, names: Sequence[str], *, at: datetime) -> None:
     """Notes a sign of life of regions that say the same as before."""
-    newer = (REGIONS.c.name.in_(names), REGIONS.c.seen_at < at.timestamp())
-    connection.execute(update(REGIONS).where(*newer).values(seen_at=at.timestamp()))
+    stamp = at.timestamp()
+    is_newer = or_(REGIONS.c.seen_at < stamp, REGIONS.c.seen_at > stamp + SILENT)
+    connection.execute(update(REGIONS).where(REGIONS.c.name.in_(names), is_newer).values(seen_at=stamp))
 
 
 def directory(connection: Connection) -> tuple[RegionState, ...]:

@@ -55,3 +55,26 @@ def test_a_reader_sees_one_moment(database):
 def test_a_database_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(WorkspaceUnusable, match="cannot be opened"):
         Database.open(f"sqlite:///{tmp_path}/nowhere/control.sqlite")
+
+
+def test_a_database_that_is_full_or_gone_is_said_in_a_sentence(database, tmp_path):
+    with database.changing() as connection:
+        connection.exec_driver_sql("CREATE TABLE filled (content BLOB)")
+    with pytest.raises(WorkspaceUnusable, match="cannot be used now: database or disk is full; see that"):
+        _fill(database)
+    (tmp_path / "control.sqlite").rename(tmp_path / "elsewhere")
+    database.close()
+    (tmp_path / "control.sqlite").mkdir()
+    with pytest.raises(WorkspaceUnusable, match="cannot be used now: unable to open"):
+        _look(database)
+
+
+def _fill(database):
+    with database.changing() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        connection.exec_driver_sql("INSERT INTO filled VALUES (zeroblob(1000000))")
+
+
+def _look(database):
+    with database.reading() as connection:
+        connection.scalar(select(CHANGES.c.counter))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedsov.control_plane.database.engine import Database
-from fedsov.control_plane.regions.directory import put_report, region_state
+from fedsov.control_plane.regions.directory import put_report, put_seen, region_state
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -53,6 +53,18 @@ def test_an_older_report_that_another_service_brings_later_changes_nothing(datab
     put(database, 2, 4)
     put(database, 1, 2)
     assert times(database) == (2, 4, 4, 4)
+
+
+def test_after_the_hub_s_clock_was_set_back_what_a_region_says_counts_at_once(database: Database) -> None:
+    put(database, 1, 3600)
+    put(database, 2, 0)
+    assert times(database) == (2, 0, 0, 0)
+    with database.changing() as connection:
+        put_seen(connection, ["DE"], at=NOW - timedelta(hours=1))
+    assert times(database)[1] == -3600
+    with database.reading() as connection:
+        state = region_state(connection, "DE")
+    assert state is not None and not state.is_reachable(NOW - timedelta(hours=2)), "heard in what is to come"
 
 
 def test_nobody_is_known_who_was_never_heard(database: Database) -> None:

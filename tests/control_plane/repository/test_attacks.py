@@ -171,12 +171,23 @@ def test_a_role_that_another_regions_approver_signed_is_refused(world, reader):
         lambda targets, hub, thief: replaced_role(targets, keys=[hub, thief]),
         lambda targets, hub, thief: replaced_role(targets, keys=[hub, thief], threshold=1),
         lambda targets, hub, thief: twice_named(targets, hub),
+        lambda targets, hub, thief: a_key_that_is_not_there(targets, hub),
         lambda targets, hub, thief: targets.targets.update({"DE/approved.json": steps.target("DE/approved.json", b"")}),
         lambda targets, hub, thief: targets.delegations.roles.pop("DE"),
         lambda targets, hub, thief: before_all(targets, hub),
         lambda targets, hub, thief: targets.delegations.roles["DE"].paths.append("DE/*"),
     ],
-    ids=["threshold", "key", "key-alone", "one-key-twice", "target-itself", "no-role", "role-before", "further-path"],
+    ids=[
+        "threshold",
+        "key",
+        "key-alone",
+        "one-key-twice",
+        "key-not-there",
+        "target-itself",
+        "no-role",
+        "role-before",
+        "further-path",
+    ],
 )
 def test_a_hub_that_rewrites_who_may_sign_gains_nothing(world, reader, rewrite):
     thief = Signer.made(world.folder / "thief.key")
@@ -304,6 +315,11 @@ def twice_named(targets, hub):
     again = type(key)("ab" * 32, key.keytype, key.scheme, key.keyval)
     targets.delegations.keys |= {key.keyid: key, again.keyid: again}
     targets.delegations.roles["DE"].keyids = [key.keyid, again.keyid]
+
+
+def a_key_that_is_not_there(targets, hub):
+    """A key is named for the region's role that nobody has."""
+    targets.delegations.roles["DE"].keyids.append("cd" * 32)
 
 
 def before_all(targets, hub):

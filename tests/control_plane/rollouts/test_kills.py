@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import OperationalError
 from tuf.api.metadata import Metadata, Targets
 
 from fedsov.control_plane.database.place import SCHEME
 from fedsov.control_plane.repository import tables as repository_tables
 from fedsov.control_plane.rollouts import states
+from fedsov.errors import WorkspaceUnusable
 from fedsov.inference.approved import read_approved
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import sha256_hex
@@ -202,7 +202,7 @@ def test_a_database_that_is_killed_within_an_act_has_it_whole_or_not_and_the_act
         for step in (3, 15, 27):
             engine = world.rollouts.database.engine
             killed = _kill_backend_at(engine, step)
-            with pytest.raises(OperationalError):
+            with pytest.raises(WorkspaceUnusable, match="database cannot be used now"):
                 act(world)
             event.remove(engine, "before_cursor_execute", killed)
             _until_it_answers(world)
@@ -234,6 +234,6 @@ def _until_it_answers(world: HubWorld) -> None:
         try:
             world.rollouts.statuses()
             return
-        except OperationalError:
+        except WorkspaceUnusable:
             assert time.monotonic() < end, "PostgreSQL did not recover"
             time.sleep(0.05)

@@ -9,7 +9,7 @@ import json
 
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.control_plane.regions.directory import RegionState, directory
-from fedsov.errors import ConfigurationError
+from fedsov.errors import ConfigurationError, FedsovError
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.protocol.rollouts import WORDS, RoleSignatures, SignedLists, WindowReport, candidate_message
 from fedsov.runtimes.deployment.hub.access import Caller
@@ -57,17 +57,27 @@ def sign_roles(hub: ControlHub, who: Caller, request: control.RoleSignatures) ->
 
 
 def take_reports(hub: ControlHub) -> None:
-    """Has open rollouts go on, or stop, by what the regions reported last."""
+    """Has open rollouts go on, or stop, by what the regions reported last.
+
+    A report of which nothing can come holds up no other: another region's fault still takes a version back. Raises what
+    the first of them raised.
+    """
     rollouts = hub.rollouts
     watched = rollouts.watched()
     if not watched:
         return
     with hub.database.reading() as connection:
         states = directory(connection)
+    problems: list[FedsovError] = []
     for report in (each for state in states for each in window_reports(state)):
         about = (report.region, report.model, report.version)
         if report.word in WORDS and watched.get(about, report.word) != report.word:
-            rollouts.report(report)
+            try:
+                rollouts.report(report)
+            except FedsovError as problem:
+                problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 def window_reports(state: RegionState) -> list[WindowReport]:

@@ -47,6 +47,10 @@ PENDING = (
 )
 """gRPC cancels some calls of a queue of 1,000: as many come at once where a notice is for a thousand regions."""
 GRACE = 2.0
+MOST_COUNTER = 2**31 - 1
+"""The highest number of an approved list that a database holds."""
+AGAIN = 1.0
+"""Seconds after which the database is asked again that did not answer."""
 _LOG = logging.getLogger(__name__)
 _REGION = "region"
 
@@ -116,8 +120,13 @@ class ControlService:
         while True:
             await self._rung.wait()
             self._rung.clear()
-            await self._read_notices()
-            self._on_change()
+            try:
+                await self._read_notices()
+                self._on_change()
+            except Exception as problem:  # boundary: a database that is away for a moment ends no region's news
+                _LOG.warning("news for regions could not be read (%s); they are read again", _kind(problem))
+                await asyncio.sleep(AGAIN)
+                self._rung.set()
 
     async def _read_notices(self) -> None:
         before = self._notices
@@ -180,6 +189,8 @@ class ControlService:
         return control.WatchAnswer(newest=newest or {})
 
     async def _report(self, who: Caller, request: control.RunningReport, context: Any) -> control.Receipt:
+        if not 0 <= request.counter <= MOST_COUNTER:
+            raise FedsovError(f"{who.name} says that it serves list {request.counter}, which no list can be")
         plain = MessageToDict(request, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
         self._reports.take(who.name, plain)
         return control.Receipt()
@@ -229,6 +240,10 @@ async def _refuse(context: Any, problem: Exception) -> NoReturn:
     _LOG.error("a call failed: %s", type(problem).__name__, exc_info=problem)
     await context.abort(grpc.StatusCode.INTERNAL, f"the hub failed over this call ({type(problem).__name__})")
     raise problem
+
+
+def _kind(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, FedsovError) else type(problem).__name__
 
 
 def _server_credentials(credentials: Credentials) -> Any:

@@ -6,7 +6,8 @@
 
 It calls outwards alone. While the hub is away the region goes on as it is; the agent says since when, tries again with
 longer and longer pauses, and at the first answer asks for everything that it has not seen. An act that fails is said,
-and done again: a notice counts as seen once its act returned. Nothing that the hub says makes the agent end.
+and done again: a notice counts as seen once its act returned. It holds up no news of another subject. Nothing that the
+hub says makes the agent end.
 """
 
 from __future__ import annotations
@@ -115,22 +116,36 @@ class RegionAgent:
         self.report_now.set()
 
     def _act(self, news: Mapping[str, int]) -> None:
-        """Does what is new. Raises what the act raised; what was done before it counts as seen."""
+        """Does what is new, and what is due. What fails holds up nothing else, and counts as not seen.
+
+        Raises what the first act raised that failed; HubUnreachable at once.
+        """
         self._health.beat()
+        problems: list[Exception] = []
         for subject, number in sorted(news.items()):
-            act = self._acts.on_news.get(subject)
-            if act is None:
-                self._tell(
-                    "not known", f"the hub has news of {cut(subject)}, which this version of fedsov does not know"
-                )
-            else:
-                act(self._client)
-                self.report_now.set()
-            self._seen[subject] = number
+            try:
+                self._do(subject)
+                self._seen[subject] = number
+            except HubUnreachable:
+                raise
+            except Exception as problem:  # boundary: whatever an act makes of it
+                problems.append(problem)
         for place, each in enumerate(self._acts.repeated):
             if time.monotonic() >= self._due[place]:
                 self._due[place] = time.monotonic() + each.seconds
                 self._repeat(each)
+        for further in problems[1:]:
+            self._not_done(further, "it is tried again")
+        if problems:
+            raise problems[0]
+
+    def _do(self, subject: str) -> None:
+        act = self._acts.on_news.get(subject)
+        if act is None:
+            self._tell("not known", f"the hub has news of {cut(subject)}, which this version of fedsov does not know")
+        else:
+            act(self._client)
+            self.report_now.set()
 
     def _repeat(self, each: Repeated) -> None:
         """Does what is due; what fails waits for its next time, and holds up no news. Raises HubUnreachable."""

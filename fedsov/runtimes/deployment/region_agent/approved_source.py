@@ -253,8 +253,9 @@ def _is_whole(own: DelegatedRole, delegations: Delegations, pins: RegionPins) ->
 
 
 def _keys(role: DelegatedRole, delegations: Delegations) -> list[str]:
-    """The public keys that count for a role, hexadecimal."""
-    return [str(delegations.keys[keyid].keyval.get("public")) for keyid in role.keyids]
+    """The public keys that count for a role, hexadecimal; "" for one that is named and not there."""
+    named = (delegations.keys.get(keyid) for keyid in role.keyids)
+    return ["" if key is None else str(key.keyval.get("public")) for key in named]
 
 
 def _target(updater: Updater, path: str) -> TargetFile:

@@ -11,7 +11,9 @@ import pytest
 from fedsov.api.control.control_hub import ControlHub
 from fedsov.api.control.rollouts.rollout_answers import take_reports
 from fedsov.control_plane.regions.directory import put_report
-from fedsov.errors import ConfigurationError
+from fedsov.control_plane.rollouts.acts import HubRollouts
+from fedsov.errors import ApprovalRefused, ConfigurationError
+from fedsov.protocol.rollouts import WindowReport
 from tests.control_plane.rollouts.world import HubWorld
 
 
@@ -60,3 +62,22 @@ def test_a_name_that_is_longer_than_anybody_reads_is_refused_before_anything_is_
     assert world.rollouts.status(1).rollout.state == "running"
     noted = [entry.body["note"]["rollout"]["act"] for entry in world.rollouts.ledger.notes("rollout")]
     assert "frozen" not in noted
+
+
+def test_a_report_that_cannot_be_taken_holds_up_no_fault_of_another_region(
+    world: HubWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rollouts.start(1, by="A. Person", why="x")
+    report = HubRollouts.report
+
+    def fails_for_the_first(rollouts: HubRollouts, said: WindowReport) -> None:
+        if said.region == "DE":
+            raise ApprovalRefused("its list is damaged")
+        report(rollouts, said)
+
+    monkeypatch.setattr(HubRollouts, "report", fails_for_the_first)
+    with pytest.raises(ApprovalRefused, match="its list is damaged"):
+        _report(world, "DE", "ok")
+    with pytest.raises(ApprovalRefused, match="its list is damaged"):
+        _report(world, "FR", "errors")
+    assert world.rollouts.status(1).rollout.state == "stopped"

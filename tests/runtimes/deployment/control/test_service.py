@@ -10,6 +10,7 @@ import pytest
 
 from fedsov.control_plane.database.notices import announce
 from fedsov.control_plane.regions.directory import directory
+from fedsov.errors import WorkspaceUnusable
 from fedsov.protocol.control import APPROVED, CONFIGURATION
 from fedsov.protocol.control import control_pb2 as control
 from tests.runtimes.deployment.control.world import ControlWorld
@@ -60,3 +61,20 @@ def test_what_a_region_reports_stands_in_the_directory(world: ControlWorld) -> N
         state = next(each for each in directory(connection) if each.name == "DE")
     assert (state.counter, state.running[0].version, state.report["endpoint"]) == (4, 2, "serving")
     assert state.is_reachable(state.seen_at)
+
+
+def test_a_database_that_fails_once_ends_no_news(world: ControlWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, failed, read = world.client("DE"), threading.Event(), world.service._all_notices
+    seen = client.watch({}, wait=0.0)
+
+    def fails_once() -> object:
+        if failed.is_set():
+            return read()
+        failed.set()
+        raise WorkspaceUnusable("the database is away")
+
+    monkeypatch.setattr(world.service, "_all_notices", fails_once)
+    with world.database.changing() as connection:
+        announce(connection, APPROVED, "DE")
+    assert list(client.watch(seen, wait=20.0)) == [APPROVED]
+    assert failed.is_set()

@@ -13,7 +13,7 @@ import pytest
 from fedsov.control_plane.database.notices import announce
 from fedsov.control_plane.regions.directory import region_state
 from fedsov.errors import FedsovError
-from fedsov.protocol.control import APPROVED
+from fedsov.protocol.control import APPROVED, CONFIGURATION
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.runtimes.deployment.hub_connection import Credentials
 from fedsov.runtimes.deployment.region_agent.agent import RegionActs, RegionAgent, Repeated
@@ -141,6 +141,27 @@ def test_what_is_repeated_is_done_again_and_one_that_fails_holds_up_no_news(worl
             announce(connection, APPROVED, "DE")
         until(taken.is_set)
     assert "nothing to release" in agent.heard("not done")[0]
+
+
+def test_news_that_cannot_be_taken_hold_up_neither_other_news_nor_what_is_repeated(world: ControlWorld) -> None:
+    """A hub that was put back hands out a list that is refused again and again: its witnesses are needed most then."""
+    configured, repeated = threading.Event(), threading.Event()
+
+    def refuses(client: ControlClient) -> None:
+        raise FedsovError("the list is older")
+
+    acts = RegionActs(
+        running=nothing,
+        on_news={APPROVED: refuses, CONFIGURATION: lambda client: configured.set()},
+        repeated=(Repeated(600.0, lambda client: repeated.set()),),
+    )
+    with world.database.changing() as connection:
+        announce(connection, APPROVED, "DE")
+        announce(connection, CONFIGURATION, "DE")
+    with running(world, acts) as agent:
+        until(lambda: configured.is_set() and repeated.is_set())
+        until(lambda: agent.agent._seen.get(CONFIGURATION))
+        assert APPROVED not in agent.agent._seen
 
 
 def test_cut_off_it_says_since_when_and_finds_the_hub_again(tmp_path: Path) -> None:
