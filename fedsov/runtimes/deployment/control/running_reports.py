@@ -40,7 +40,7 @@ class RunningReports:
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, region: str, report: Mapping[str, Any]) -> None:
-        """A report that came now; after a silence the same is written again, for another service may have heard more."""
+        """A report that came now; after a silence the same is written again: another service may have heard more."""
         now = self.ticks()
         is_back = now - self._heard_at.get(region, now) > SILENT
         self._heard_at[region] = now
