@@ -47,6 +47,7 @@ def _shown(connection: Connection, number: int) -> ShownRollout:
         approvals=() if approved is None else ((approved.by, approved.why, approved.at),),
         stopped=rollout.why,
         acts=_acts(rollout),
+        progress=rollout.progress,
     )
 
 

@@ -74,6 +74,7 @@ class ShownRollout:
         approvals: who approved it as the hub: (name, reason, when).
         stopped: how it came to its state, or "".
         acts: what the state lets a person do next: the act, and the region that it is about, "" for all of it.
+        progress: how far it is (`Rollout.progress`); who starts it says so.
     """
 
     id: int
@@ -90,6 +91,7 @@ class ShownRollout:
     approvals: tuple[tuple[str, str, str], ...] = ()
     stopped: str = ""
     acts: tuple[tuple[str, str], ...] = ()
+    progress: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ not one that somebody typed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 from fedsov.control_plane.pages.rights import check_region
@@ -54,21 +55,25 @@ def rollout_seen_by(site: Site, person: Person, number: int) -> dict[str, Any]:
     return seen
 
 
-def act_on_rollout(site: Site, person: Person, number: int, act: ActName, *, region: str, why: str) -> str:
+def act_on_rollout(
+    site: Site, person: Person, number: int, act: ActName, *, region: str, why: str, seen: str = ""
+) -> str:
     """Does something about a rollout for a person; returns what came of it.
 
     Args:
         region: whose approval it is; "" for the hub's, and for what is about the whole rollout.
+        seen: how far the rollout was on the page that the person acted on; "" of a program that did not look.
 
     Raises NotThere, Forbidden, ConfigurationError; as the act does.
     """
-    seen = rollout_seen_by(site, person, number)
+    shown = rollout_seen_by(site, person, number)
     if region and act != "approve":
         raise ConfigurationError(f"{act} is about the whole rollout; leave the region out")
     check_region(person, RIGHTS[act], region)
-    if region and region not in seen["regions"]:
+    if region and region not in shown["regions"]:
         raise NotThere(f"rollout {number} is not for a region of that name")
-    acts = {"approve": site.acts.approve, "start": site.acts.start, "freeze": site.acts.freeze}
+    start = None if site.acts.start is None else partial(site.acts.start, seen=seen)
+    acts = {"approve": site.acts.approve, "start": start, "freeze": site.acts.freeze}
     perform = (acts | {"rollback": site.acts.rollback})[act]
     if perform is None:
         raise ConfigurationError(f"this hub's pages cannot {act}; `fedsov rollout {act} {number}` does in its home")

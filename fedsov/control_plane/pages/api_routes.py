@@ -55,11 +55,12 @@ class ProposedRollout(BaseModel):
 
 
 class ReasonGiven(BaseModel):
-    """Why, and for which region's approval."""
+    """Why, for which region's approval, and how far a rollout was that is started (its `progress`)."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     why: Why
     region: Name = ""
+    seen: Name = ""
 
 
 @router.get("/me")
@@ -128,7 +129,7 @@ def act_on(
     request: Request, person: CurrentPerson, number: Number, act: ActName, reason: ReasonGiven
 ) -> dict[str, Any]:
     """Approves, starts, freezes or takes back."""
-    act_on_rollout(site_of(request), person, number, act, region=reason.region, why=reason.why)
+    act_on_rollout(site_of(request), person, number, act, region=reason.region, why=reason.why, seen=reason.seen)
     return rollout_seen_by(site_of(request), person, number)
 
 

@@ -1,7 +1,7 @@
 """The forms of the page by which people act on rollouts.
 
     POST /rollouts                    model, version, regions (A,B; empty for all), canary, why
-    POST /rollouts/NUMBER/ACT         why; region, for an approval (empty for the hub's)
+    POST /rollouts/NUMBER/ACT         why; region, of an approval (empty: the hub's); seen, of a start: how far it was
 
 Each form has the field `csrf`. The answer leads back to the page; htmx gets an empty one, and the page shows what is
 new by itself.
@@ -45,10 +45,17 @@ def propose(
 @router.post("/rollouts/{number}/{act}")
 @needs(Right.SEE)
 def act_on(
-    request: Request, person: CurrentPerson, number: Number, act: ActName, why: Why, region: Name = ""
+    request: Request,
+    person: CurrentPerson,
+    number: Number,
+    act: ActName,
+    *,
+    why: Why,
+    region: Name = "",
+    seen: Name = "",
 ) -> Response:
     """Approves, starts, freezes or takes back."""
-    act_on_rollout(site_of(request), person, number, act, region=region, why=why)
+    act_on_rollout(site_of(request), person, number, act, region=region, why=why, seen=seen)
     return _done(request)
 
 

@@ -23,6 +23,12 @@ class RolloutAct(Protocol):
     def __call__(self, number: int, *, region: str, by: str, why: str) -> str: ...
 
 
+class StartAct(Protocol):
+    """Starts a rollout or its next wave, where it is as far as the person saw (`Rollout.progress`); its state then."""
+
+    def __call__(self, number: int, *, region: str, by: str, why: str, seen: str) -> str: ...
+
+
 class Propose(Protocol):
     """Proposes a rollout; returns its number."""
 
@@ -41,7 +47,7 @@ class Acts:
 
     propose: Propose | None = None
     approve: RolloutAct | None = None
-    start: RolloutAct | None = None
+    start: StartAct | None = None
     rollback: RolloutAct | None = None
     freeze: RolloutAct | None = None
     regions_here: frozenset[str] = frozenset()

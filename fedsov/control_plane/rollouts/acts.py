@@ -174,12 +174,21 @@ class HubRollouts:
             status = status_of(connection, number)
         return self._shown(status)
 
-    def start(self, number: int, *, by: str, why: str, at_once: bool = False) -> RolloutStatus:
-        """Starts a rollout, has the next wave begin, or a frozen one go on; `at_once` leaves out canary and waves.
+    def start(self, number: int, *, by: str, why: str, at_once: bool = False, seen: str = "") -> RolloutStatus:
+        """Starts a rollout, has the next wave begin, or a frozen one go on.
 
-        Raises ConfigurationError where that cannot be.
+        Args:
+            at_once: leaves out canary and waves.
+            seen: how far it was when the person looked (`Rollout.progress`): a click done twice, or by two people at
+                once, begins one wave and not two. "" where nobody looked.
+
+        Raises ConfigurationError where that cannot be, or where it went on since.
         """
-        act = states.started_everywhere if at_once else states.started
+
+        def act(rollout: Rollout) -> RolloutChange:
+            states.check_progress(rollout, seen)
+            return states.started_everywhere(rollout) if at_once else states.started(rollout)
+
         return self._act(number, "started", act, by=by, why=why)
 
     def rollback(self, number: int, *, by: str, why: str) -> RolloutStatus:

@@ -76,6 +76,15 @@ class Rollout:
         """The regions, the canary's first."""
         return tuple(sorted(self.steps, key=lambda name: (name != self.canary, name)))
 
+    @property
+    def progress(self) -> str:
+        """How far it is: another word after each act that publishes anything or changes its state.
+
+        >>> Rollout(1, "m", 2, state="running", steps={"DE": RegionStep("published")}).progress
+        'running-1'
+        """
+        return f"{self.state.replace(' ', '-')}-{len(self.at(PUBLISHED, PASSED, TAKEN_BACK))}"
+
     def at(self, *states: str) -> tuple[str, ...]:
         """The regions at one of these steps, in order."""
         return tuple(name for name in self.order if self.steps[name].state in states)
@@ -160,6 +169,15 @@ def overtaken(rollout: Rollout, region: str, why: str) -> Rollout:
     if step in SERVING:
         return _with(rollout, (region,), SUPERSEDED, why)
     return _with(rollout, (region,), UNSIGNED, why) if step == SIGNED and rollout.state in OPEN else rollout
+
+
+def check_progress(rollout: Rollout, seen: str) -> None:
+    """Raises ConfigurationError where a rollout went on since a person looked at it; "" is of nobody who looked."""
+    if seen not in ("", rollout.progress):
+        raise ConfigurationError(
+            f"{rollout.called} went on since this was shown, and is {rollout.state} now; nothing was done: look at it, "
+            "and start it again if that is still meant"
+        )
 
 
 def started(rollout: Rollout) -> RolloutChange:

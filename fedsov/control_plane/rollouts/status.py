@@ -40,6 +40,7 @@ class RolloutStatus:
                 "model": rollout.model,
                 "version": rollout.version,
                 "state": rollout.state,
+                "progress": rollout.progress,
                 "why": rollout.why,
                 "canary": rollout.canary,
                 "regions": {name: asdict(rollout.steps[name]) for name in rollout.order},

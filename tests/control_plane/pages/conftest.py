@@ -130,6 +130,7 @@ class Calls:
     """Acts that only remember what they were asked: whether anybody was, is what a test of rights asks."""
 
     asked: list = field(default_factory=list)
+    seen: str = ""
 
     @property
     def acts(self) -> Acts:
@@ -139,7 +140,8 @@ class Calls:
         self.asked.append(("propose", model, version, regions, canary, by, why))
         return 1
 
-    def _act(self, name, number, *, region, by, why):
+    def _act(self, name, number, *, region, by, why, seen=""):
+        self.seen = seen
         self.asked.append((name, number, region, by, why))
         return "running"
 

@@ -60,7 +60,7 @@ class ServedPages:
         return f"https://127.0.0.1:{self.port}"
 
     def act(self, name):
-        def act(number, *, region, by, why):
+        def act(number, *, region, by, why, seen=""):
             self.while_it_acts(number)
             self.done.append((name, number, region, by, why))
             return name

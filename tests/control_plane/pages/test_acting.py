@@ -127,3 +127,12 @@ def test_a_hub_whose_pages_cannot_do_something_names_the_command(acting):
 
     answer = next(posts(Hub(acting.database).browser("olga"), "/rollouts/1/start", {"why": "x"}))
     assert answer.status_code == 422 and "fedsov rollout start 1" in answer.text
+
+
+def test_who_starts_a_rollout_says_how_far_it_was_on_the_page(acting, calls):
+    """A click done twice begins one wave: the act is refused where the rollout went on (`rollouts/test_lists.py`)."""
+    browser = acting.browser("olga")
+    assert acting.browser("vera").get("/api/v1/rollouts/1").json()["progress"] == "proposed-0"
+    for answer in posts(browser, "/rollouts/1/start", {"why": "x", "seen": "approved-0"}):
+        assert answer.status_code in (200, 303) and calls.seen == "approved-0"
+        calls.seen = ""

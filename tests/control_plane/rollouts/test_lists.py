@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -186,3 +187,27 @@ def test_a_list_that_was_overtaken_while_a_region_signed_it_is_not_taken(world: 
     world.rollouts.start(second, by="A", why="x", at_once=True)
     world.take()
     assert world.champions() == {"DE": 2, "FR": 2}
+
+
+def test_two_people_who_start_a_rollout_at_once_begin_one_wave(world: HubWorld) -> None:
+    number = world.propose(2)
+    world.sign(number)
+    seen = world.rollouts.status(number).rollout.progress
+    answers: list[object] = []
+
+    def start(person: str) -> None:
+        try:
+            answers.append(world.rollouts.start(number, by=person, why="x", seen=seen))
+        except ConfigurationError as error:
+            answers.append(str(error))
+
+    threads = [threading.Thread(target=start, args=(person,)) for person in ("A", "B")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    (refused,) = (answer for answer in answers if isinstance(answer, str))
+    assert "went on since this was shown, and is running now; nothing was done" in refused
+    assert world.rollouts.status(number).rollout.at("published") == ("DE",)
+    now = world.rollouts.status(number).rollout.progress
+    assert world.rollouts.start(number, by="A", why="x", seen=now).rollout.at("published") == ("DE", "FR")

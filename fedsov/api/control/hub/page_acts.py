@@ -85,9 +85,9 @@ class PageActs:
         finally:
             self._auditing.release()
 
-    def start(self, number: int, *, region: str, by: str, why: str) -> str:
-        """Starts it, or its next wave."""
-        return self.rollouts.start(number, by=by, why=why).rollout.state
+    def start(self, number: int, *, region: str, by: str, why: str, seen: str) -> str:
+        """Starts it, or its next wave, where it is as far as the person saw."""
+        return self.rollouts.start(number, by=by, why=why, seen=seen).rollout.state
 
     def rollback(self, number: int, *, region: str, by: str, why: str) -> str:
         """Takes it back."""
