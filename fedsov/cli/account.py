@@ -37,7 +37,7 @@ PasswordFile = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddArguments(Arguments):
+class AccountAddArguments(Arguments):
     """A new account."""
 
     name: Name
@@ -58,7 +58,7 @@ class AddArguments(Arguments):
         "fedsov account add otto --role operator --subject 248289761001 --workspace deployment/hub",
     ),
 )
-def add(arguments: AddArguments) -> None:
+def add(arguments: AccountAddArguments) -> None:
     """Adds an account to a hub: a name, its roles, and how the person signs in.
 
     operator proposes, starts, freezes and takes back rollouts; approver approves them; auditor reads the record of
@@ -206,7 +206,7 @@ def remove(arguments: RemoveArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenArguments(Arguments):
+class AccountTokenArguments(Arguments):
     """For whose programs, and how long."""
 
     name: Name
@@ -216,7 +216,7 @@ class TokenArguments(Arguments):
 
 
 @command(app, examples=("fedsov account token anna --days 30 --workspace deployment/hub",))
-def token(arguments: TokenArguments) -> None:
+def token(arguments: AccountTokenArguments) -> None:
     """Makes a token by which a program calls the hub's REST interface (/api/v1) as this person, and prints it once.
 
     The program sends it as `Authorization: Bearer TOKEN`. It ends after its days, and with any change of the account.

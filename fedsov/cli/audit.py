@@ -23,12 +23,12 @@ app = group_app(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusArguments(Arguments):
+class AuditStatusArguments(Arguments):
     """Nothing but the home."""
 
 
 @command(app, examples=("fedsov audit status", "fedsov audit status --json"))
-def status(arguments: StatusArguments) -> None:
+def status(arguments: AuditStatusArguments) -> None:
     """Whose ledgers verify and who countersigned them, open alarms, and what is due.
 
     Due are documents that expire, filings, reviews, approvals, erasures that did not end, certificates. At the hub
@@ -48,7 +48,7 @@ def status(arguments: StatusArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportArguments(Arguments):
+class AuditExportArguments(Arguments):
     """Where to, and who processes."""
 
     to: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")]
@@ -63,7 +63,7 @@ class ExportArguments(Arguments):
 
 
 @command(app, examples=("fedsov audit export audit-2026",))
-def export(arguments: ExportArguments) -> None:
+def export(arguments: AuditExportArguments) -> None:
     """Writes the record of all parties to one folder that verifies offline.
 
     The report (HTML and JSON), every ledger or the part of it that is shared, countersignatures, alarms, deadlines,

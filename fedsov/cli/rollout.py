@@ -89,7 +89,7 @@ def propose(arguments: ProposeArguments) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApproveArguments(Arguments):
+class RolloutApproveArguments(Arguments):
     """A rollout, and for whom it is approved."""
 
     number: Number
@@ -107,7 +107,7 @@ class ApproveArguments(Arguments):
         'fedsov rollout approve 1 --region DE --by "B. Person" --why "tried on our rows"',
     ),
 )
-def approve(arguments: ApproveArguments) -> None:
+def approve(arguments: RolloutApproveArguments) -> None:
     """Approves a rollout: as the hub, or as a region in that region's home.
 
     As the hub, each permitted region's model crosses through the gate, and may be fetched. As a region, its files are
@@ -169,7 +169,7 @@ def _act(arguments: ActArguments, name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusArguments(Arguments):
+class RolloutStatusArguments(Arguments):
     """One rollout, or those that go on."""
 
     number: Annotated[
@@ -186,7 +186,7 @@ class StatusArguments(Arguments):
     app,
     examples=("fedsov rollout status", "fedsov rollout status 1 --follow", "fedsov rollout status --all --json"),
 )
-def status(arguments: StatusArguments) -> None:
+def status(arguments: RolloutStatusArguments) -> None:
     """Shows rollouts: each region's step, what was done, and what is to be done next; and regions that drift."""
     from fedsov.api.control.rollouts.acting import follow, overview
 

@@ -49,7 +49,7 @@ from fedsov.inference.receiving import (
     RequestRefused,
     Scope,
     Send,
-    Written,
+    WrittenLine,
     length_of,
     lifespan,
     may_be_endless,
@@ -258,7 +258,7 @@ class Endpoint:
         self, line: Line, state: EndpointState, tell: Callable[[LogFull | TimeoutError | None], None]
     ) -> None:
         """Gives a line to the log, and tells once what became of it. Raises RequestRefused, and then tells nothing."""
-        written = Written(self.receiver, tell)
+        written = WrittenLine(self.receiver, tell)
         self._put(line, written.done)
         if written.is_awaited:
             self.receiver.wait_for(written, state.limits.seconds)

@@ -131,7 +131,7 @@ class Receiver:
         self._timer = asyncio.get_running_loop().call_later(LOOK, self._look) if self._waiting else None
 
 
-class Written:
+class WrittenLine:
     """Tells once whether a line is on the disk: what the log says of it, or a TimeoutError where it takes too long."""
 
     __slots__ = ("_receiver", "_tell")

@@ -212,7 +212,7 @@ class NotedHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class WitnessRecord:
     """What a ledger tells of witnessing, read up to entry `seq`.
 
     Attributes:
@@ -234,9 +234,9 @@ class Memory:
         return now - _moment(self.announced) >= (every if self.has_news else AT_LEAST)
 
 
-def recalled(ledger: Ledger, memory: Memory | None = None) -> Memory:
+def recalled(ledger: Ledger, memory: WitnessRecord | None = None) -> WitnessRecord:
     """The memory once every entry after it was read. Raises LedgerBroken."""
-    memory = memory or Memory()
+    memory = memory or WitnessRecord()
     for seq, text, leaf in ledger.texts(since=memory.seq):
         memory = replace(memory, seq=seq)
         if _NOTE in text:
@@ -246,7 +246,7 @@ def recalled(ledger: Ledger, memory: Memory | None = None) -> Memory:
     return memory
 
 
-def _after(memory: Memory, entry: Entry) -> Memory:
+def _after(memory: WitnessRecord, entry: Entry) -> WitnessRecord:
     note = entry.body["note"] if entry.body.get("act") == "note" else {}
     if ANNOUNCED in note:
         return replace(memory, announced=str(entry.body["at"]), has_news=False)
@@ -263,14 +263,14 @@ def _after(memory: Memory, entry: Entry) -> Memory:
     return replace(memory, has_news=True)
 
 
-def _told_by_a_run(memory: Memory, heads: Mapping[str, NotedHead]) -> Memory:
+def _told_by_a_run(memory: WitnessRecord, heads: Mapping[str, NotedHead]) -> WitnessRecord:
     """A head that was noted at the end of a run counts where it is later than the one announced."""
     sizes = {name: each.head.size for name, each in memory.noted.items()}
     later = {name: each for name, each in heads.items() if each.head.size > sizes.get(name, -1)}
     return replace(memory, noted={**memory.noted, **later})
 
 
-def _accepting(memory: Memory, heads: Mapping[str, NotedHead]) -> Memory:
+def _accepting(memory: WitnessRecord, heads: Mapping[str, NotedHead]) -> WitnessRecord:
     """A loss that was accepted: the head stated takes the place of the one noted, and no alarm stays open."""
     alarms = {party: alarm for party, alarm in memory.alarms.items() if party not in heads}
     return replace(memory, noted={**memory.noted, **heads}, alarms=alarms)
@@ -344,7 +344,7 @@ def countersigned(ledger: Ledger, head: Head, *, at: str = "", entry: int) -> Co
     return replace(unsigned, signature=ledger.sign(unsigned.message()).hex())
 
 
-def raise_alarm(ledger: Ledger, alarm: Alarm, memory: Memory) -> bool:
+def raise_alarm(ledger: Ledger, alarm: Alarm, memory: WitnessRecord) -> bool:
     """Notes an alarm, unless the same one is open; whether it did. Raises LedgerBroken."""
     if alarm.is_same(memory.alarms.get(alarm.party)):
         return False

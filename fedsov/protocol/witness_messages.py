@@ -41,7 +41,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class SharedParts:
     """The parts of a region's ledger after entry `since`, by the sharing in force.
 
     `path` proves that their end is under the announced head.
@@ -58,13 +58,13 @@ class Share:
         return {**words, "parts": [part.to_json() for part in self.parts]}
 
     @staticmethod
-    def from_json(value: Any) -> Share:
+    def from_json(value: Any) -> SharedParts:
         """The inverse. Raises ValueError."""
         message = _object(value, ("sharing", "since", "parts", "path"))
         if message["sharing"] not in SHARING:
             raise ValueError("sharing is none of " + ", ".join(SHARING))
         parts = _several(message["parts"], Part.from_json)
-        return Share(message["sharing"], _size(message["since"]), parts, _path(message["path"]))
+        return SharedParts(message["sharing"], _size(message["since"]), parts, _path(message["path"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class WitnessQuestion:
     paths: Mapping[int, Path] = field(default_factory=dict)
     countersignatures: tuple[Countersignature, ...] = ()
     alarms: tuple[Alarm, ...] | None = None
-    share: Share | None = None
+    share: SharedParts | None = None
 
     @property
     def is_of_its_own(self) -> bool:
@@ -117,7 +117,7 @@ class WitnessQuestion:
             {_size(int(size)): _path(path) for size, path in _entries(message["paths"])},
             _several(message["countersignatures"], Countersignature.from_json),
             None if message["alarms"] is None else _several(message["alarms"], Alarm.from_json),
-            None if message["share"] is None else Share.from_json(message["share"]),
+            None if message["share"] is None else SharedParts.from_json(message["share"]),
         )
 
 

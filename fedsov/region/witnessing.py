@@ -35,7 +35,7 @@ from fedsov.ledger.witnessing import (
     Alarm,
     Announcement,
     Countersignature,
-    Memory,
+    WitnessRecord,
     announce,
     judge,
     proof_between,
@@ -48,7 +48,7 @@ from fedsov.protocol.witness_messages import (
     SHARED_ACTS,
     SHARING,
     Forwarded,
-    Share,
+    SharedParts,
     WitnessAnswer,
     WitnessQuestion,
 )
@@ -72,7 +72,7 @@ class WitnessMemory:
         is_shared: whether the hub took what was shared with the last question.
     """
 
-    ledger: Memory = field(default_factory=Memory)
+    ledger: WitnessRecord = field(default_factory=WitnessRecord)
     announced: Announcement | None = None
     undelivered: bool = False
     signed: tuple[Countersignature, ...] = ()
@@ -145,7 +145,7 @@ def _proofs(place: Place, memory: WitnessMemory) -> dict[int, tuple[str, ...]]:
     return {size: tuple(proof_between(place.ledger, size, head)) for size in memory.answer.prove if size <= head.size}
 
 
-def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> Share | None:
+def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> SharedParts | None:
     """The next part of the ledger that the hub lacks; from the beginning, where more is shared than before."""
     if memory.announced is None or not memory.asked or not memory.is_shared:
         return None
@@ -156,7 +156,7 @@ def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> Share | 
         return None
     shared = parts(place.ledger, since=since, size=head.size, is_shared=shares(own.shared_entries))
     end = shared[-1].last if shared else since
-    return Share(own.shared_entries, since, tuple(shared), tuple(proof_between(place.ledger, end, head)))
+    return SharedParts(own.shared_entries, since, tuple(shared), tuple(proof_between(place.ledger, end, head)))
 
 
 def shares(sharing: str) -> Callable[[Mapping[str, Any]], bool]:

@@ -53,7 +53,7 @@ cannot change it. Read report.html first; deadlines.json has what is due, witnes
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle:
+class AuditBundle:
     """What was written: the folder, its parties with the key of each, how many files, and the alarms that are open."""
 
     folder: Path
@@ -72,7 +72,7 @@ class Bundle:
         return f"python {self.folder}/verify_audit.py {self.folder} {keys}"
 
 
-def export(root: Path, folder: Path, *, on: date, controllers: Sequence[ControllerRecord] = ()) -> Bundle:
+def export(root: Path, folder: Path, *, on: date, controllers: Sequence[ControllerRecord] = ()) -> AuditBundle:
     """Writes the bundle of a home to a new folder.
 
     Raises ConfigurationError where the folder holds something or there is no ledger, LedgerBroken where one does not
@@ -103,7 +103,7 @@ def export(root: Path, folder: Path, *, on: date, controllers: Sequence[Controll
         write_file(folder / "README.txt", readme.encode())
         until = {names[place]: size for place, size in noted_until.items()}
         files = _sign(folder, ledger, places, until)
-    return Bundle(folder, keys, files, tuple(each.sentence() for each in known.alarms))
+    return AuditBundle(folder, keys, files, tuple(each.sentence() for each in known.alarms))
 
 
 def _exporter(workspace: Workspace) -> Path:

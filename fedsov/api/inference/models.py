@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedsov.api.inference.approval.model_crossings import Receiver, Sender
+from fedsov.api.inference.approval.model_crossings import ReceivingRegion, Sender
 from fedsov.api.inference.approval.registered import HUB, read_version
 from fedsov.api.region_settings import names_of, show
 from fedsov.errors import ConfigurationError, LedgerBroken, unknown
@@ -96,5 +96,5 @@ def brought(root: Path, region: str, found: FoundVersion) -> tuple[SavedModel, P
     if not is_there(path):
         raise LedgerBroken(f"no ledger at {path}, beside the registry of the hub; restore your copy")
     with hold_workspace(workspace), closing(Ledger.existing(path)) as hub:
-        arrived = Sender(workspace, hub).send(model, Receiver.of(show(root, region).settings))
+        arrived = Sender(workspace, hub).send(model, ReceivingRegion.of(show(root, region).settings))
     return model.saved, unpack_arrays(arrived)

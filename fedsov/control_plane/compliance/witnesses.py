@@ -37,7 +37,7 @@ from fedsov.ledger.witnessing import (
     UNPROVEN,
     Alarm,
     Announcement,
-    Memory,
+    WitnessRecord,
     announce,
     is_continued,
     judge,
@@ -49,7 +49,7 @@ from fedsov.ledger.witnessing import (
     witnesses_of,
 )
 from fedsov.protocol.control import HEADS
-from fedsov.protocol.witness_messages import Forwarded, Share, WitnessAnswer, WitnessQuestion
+from fedsov.protocol.witness_messages import Forwarded, SharedParts, WitnessAnswer, WitnessQuestion
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class HubWitness:
     ledger: Ledger
     keys: Callable[[], Mapping[str, str]]
     every: timedelta = EVERY
-    _memory: Memory = field(default_factory=Memory)
+    _memory: WitnessRecord = field(default_factory=WitnessRecord)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, region: str, question: WitnessQuestion, *, now: datetime) -> WitnessAnswer:
@@ -150,7 +150,7 @@ class HubWitness:
             raise_alarm(self.ledger, alarm, self._memory)
         self._memory = recalled(self.ledger, self._memory)
 
-    def _keep(self, connection: Connection, region: str, share: Share) -> None:
+    def _keep(self, connection: Connection, region: str, share: SharedParts) -> None:
         """Keeps parts that verify under a region's head; otherwise all are asked for again, from the beginning."""
         known = tables.announced_by(connection, region)
         if known is None or not known.taken:
@@ -234,7 +234,7 @@ def _may_wait(finding: str, announced: Announcement, now: datetime) -> bool:
     return finding == UNPROVEN and now - datetime.fromisoformat(announced.at) < PATIENCE
 
 
-def _extended(before: SharedLedger, share: Share, head: Head) -> SharedLedger | None:
+def _extended(before: SharedLedger, share: SharedParts, head: Head) -> SharedLedger | None:
     """What is shared with these parts; None where they do not follow it, or do not verify under the head."""
     if share.since != before.size:
         return None

@@ -6,14 +6,14 @@ from sqlalchemy import Connection
 
 from fedsov.control_plane.compliance.due_table import due
 from fedsov.control_plane.compliance.witnesses import open_alarms
-from fedsov.control_plane.overview.values import Alarm, ExpiringDocument
+from fedsov.control_plane.overview.values import ExpiringDocument, ShownAlarm
 
 
-def ledger_alarms(connection: Connection) -> tuple[Alarm, ...]:
+def ledger_alarms(connection: Connection) -> tuple[ShownAlarm, ...]:
     """The alarms that witnesses have open, as they told."""
     several = open_alarms(connection)
     return tuple(
-        Alarm(
+        ShownAlarm(
             each.party, each.sentence(), "`fedsov audit status` has the heads that contradict each other", since=each.at
         )
         for each in several

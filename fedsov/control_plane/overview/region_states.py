@@ -13,12 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from fedsov.control_plane.overview.counted_entries import PLACES
-from fedsov.control_plane.overview.values import Alarm, ShownRegion, ShownVersion
+from fedsov.control_plane.overview.values import ShownAlarm, ShownRegion, ShownVersion
 from fedsov.control_plane.regions.directory import RegionState, directory
 from fedsov.control_plane.repository.tables import REGIONS
 from fedsov.control_plane.rollouts import tables, wanted
 from fedsov.control_plane.rollouts.states import OPEN, UNSIGNED
-from fedsov.control_plane.rollouts.wanted import Wanted
+from fedsov.control_plane.rollouts.wanted import WantedList
 from fedsov.protocol.rollouts import FAULTS, OK
 
 SERVING, BEHIND, CUT_OFF, CLOSED = "serving", "behind", "cut off", "closed"
@@ -35,7 +35,7 @@ class _Known:
 
     name: str
     heard: RegionState | None
-    wanted: Wanted | None
+    wanted: WantedList | None
     drift: str
     unsigned: int
     """The open rollout that its approver has not signed; 0 of none."""
@@ -55,21 +55,21 @@ def regions(connection: Connection, now: datetime) -> tuple[ShownRegion, ...]:
     return tuple(_shown(known, places.get(known.name, ""), now) for known in every)
 
 
-def alarms(shown: Iterable[ShownRegion], now: datetime) -> tuple[Alarm, ...]:
+def alarms(shown: Iterable[ShownRegion], now: datetime) -> tuple[ShownAlarm, ...]:
     """What of the regions a person must know first."""
     return tuple(alarm for region in shown for alarm in _alarms_of(region, now))
 
 
-def _alarms_of(region: ShownRegion, now: datetime) -> Iterable[Alarm]:
+def _alarms_of(region: ShownRegion, now: datetime) -> Iterable[ShownAlarm]:
     if region.state == CUT_OFF:
         text = "it has not been heard, and goes on serving what it has"
-        yield Alarm(region.name, text, region.remedy, region.since, grave=False)
+        yield ShownAlarm(region.name, text, region.remedy, region.since, grave=False)
     if region.state == BEHIND and now - datetime.fromisoformat(region.since) > SOON:
-        yield Alarm(region.name, "it does not run what is wanted", region.remedy, region.since, grave=False)
+        yield ShownAlarm(region.name, "it does not run what is wanted", region.remedy, region.since, grave=False)
     if region.state == CLOSED:
-        yield Alarm(region.name, "its endpoint is closed", region.remedy, region.since)
+        yield ShownAlarm(region.name, "its endpoint is closed", region.remedy, region.since)
     if region.verdict in FAULTS:
-        yield Alarm(region.name, f"its endpoint reports {region.verdict}", "", region.since)
+        yield ShownAlarm(region.name, f"its endpoint reports {region.verdict}", "", region.since)
 
 
 def _unsigned(connection: Connection) -> dict[str, int]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from fedsov.control_plane.overview.values import ShownRollout, ShownRolloutRegion
 from fedsov.control_plane.rollouts import states, tables
-from fedsov.control_plane.rollouts.proposal import Proposal
+from fedsov.control_plane.rollouts.proposal import ProposedVersion
 from fedsov.control_plane.rollouts.states import Rollout
 from fedsov.control_plane.rollouts.tables import ROLLOUTS, RolloutEvent
 
@@ -66,7 +66,7 @@ def _region(rollout: Rollout, name: str, events: Sequence[RolloutEvent]) -> Show
     )
 
 
-def _evaluation(proposal: Proposal) -> tuple[tuple[str, float], ...]:
+def _evaluation(proposal: ProposedVersion) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(proposal.evaluation.items()))
 
 

@@ -225,7 +225,7 @@ class ExpiringDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class ShownAlarm:
     """Something that a person must know first: about which party, since when, and what to do."""
 
     party: str
@@ -240,7 +240,7 @@ class Overview:
     """One moment of everything on the page."""
 
     hub: str
-    alarms: tuple[Alarm, ...] = ()
+    alarms: tuple[ShownAlarm, ...] = ()
     regions: tuple[ShownRegion, ...] = ()
     rollouts: tuple[ShownRollout, ...] = ()
     plan: ShownPlan = field(default_factory=ShownPlan)

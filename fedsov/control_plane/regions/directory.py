@@ -35,7 +35,7 @@ REGIONS = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class RunningVersion:
+class ReportedVersion:
     """A version that a region's endpoint has loaded, since when (ISO 8601), and its mode."""
 
     model: str
@@ -64,10 +64,10 @@ class RegionState:
     report: Mapping[str, Any]
 
     @property
-    def running(self) -> tuple[RunningVersion, ...]:
+    def running(self) -> tuple[ReportedVersion, ...]:
         """The versions that run there."""
         return tuple(
-            RunningVersion(
+            ReportedVersion(
                 str(each["model"]), int(each["version"]), str(each["mode"]), str(each["digest"]), str(each["since"])
             )
             for each in self.report.get("versions", ())

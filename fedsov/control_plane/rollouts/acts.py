@@ -30,11 +30,11 @@ from fedsov.control_plane.repository.repository import Repository
 from fedsov.control_plane.rollouts import states, tables, wanted
 from fedsov.control_plane.rollouts.aliases import show_champion
 from fedsov.control_plane.rollouts.lists import whole_lists
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import Rollout, RolloutChange
 from fedsov.control_plane.rollouts.status import RolloutStatus, status_of
 from fedsov.control_plane.rollouts.tables import RolloutEvent, StoredList
-from fedsov.control_plane.rollouts.wanted import Wanted
+from fedsov.control_plane.rollouts.wanted import WantedList
 from fedsov.errors import ApprovalRefused, ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.inference.approved import NOTE, Signatory, read_approved
 from fedsov.ledger.ledger import Ledger, entry_time
@@ -70,7 +70,7 @@ class HubRollouts:
     ledger: Ledger
     repository: Repository
 
-    def propose(self, rollout: Rollout, proposal: Proposal) -> RolloutStatus:
+    def propose(self, rollout: Rollout, proposal: ProposedVersion) -> RolloutStatus:
         """Enters a rollout, whose number is given here."""
         about = proposal.proposed
         with self.database.changing() as connection:
@@ -219,7 +219,7 @@ class HubRollouts:
             status = status_of(connection, change.rollout.number)
         self._shown(status)
 
-    def published(self, region: str) -> tuple[bytes, Wanted] | None:
+    def published(self, region: str) -> tuple[bytes, WantedList] | None:
         """The list that a region is to serve, by a rollout, as both signed it; None where no rollout published one."""
         with self.database.reading() as connection:
             each = wanted.every(connection).get(region)
@@ -238,7 +238,7 @@ class HubRollouts:
             signed = self.repository.complete(region, content, draft, sign(draft))
             self.repository.publish(connection, lists=[signed])
             announce(connection, APPROVED, region)
-            wanted.put(connection, Wanted.of(listed, rollout=0, direction=FORWARD, at=entry_time()))
+            wanted.put(connection, WantedList.of(listed, rollout=0, direction=FORWARD, at=entry_time()))
             why = f"its list was changed since, to list {listed.counter}"
             for other in tables.with_region(connection, region, steps=(states.SIGNED, *states.SERVING)):
                 tables.put(connection, states.overtaken(other, region, why))
@@ -265,7 +265,7 @@ class HubRollouts:
             chosen = tables.every(connection, states=states.OPEN if only_open else ())
             return [status_of(connection, rollout.number) for rollout, _ in chosen]
 
-    def wanted(self) -> Mapping[str, Wanted]:
+    def wanted(self) -> Mapping[str, WantedList]:
         """Which list each region is to serve."""
         with self.database.reading() as connection:
             return wanted.every(connection)
@@ -313,7 +313,7 @@ class HubRollouts:
         self.repository.publish(connection, lists=lists)
         for region, each in stored.items():
             listed = read_approved(each.content, self.ledger.key, self._region_key(region))
-            wanted.put(connection, Wanted.of(listed, rollout=rollout.number, direction=direction, at=at))
+            wanted.put(connection, WantedList.of(listed, rollout=rollout.number, direction=direction, at=at))
             words = f"published {direction}"
             event = RolloutEvent(rollout=rollout.number, region=region, at=at, act=words, by=by, why=why)
             tables.note(connection, event)

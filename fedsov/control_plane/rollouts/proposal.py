@@ -21,7 +21,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
+class ProposedVersion:
     """A version as it was proposed; attributes as of `fedsov.protocol.rollouts.Candidate`, and:
 
     Attributes:
@@ -76,10 +76,10 @@ class Proposal:
         return {**asdict(self), "label": self.label.to_json()}
 
     @staticmethod
-    def from_json(plain: Mapping[str, Any]) -> Proposal:
+    def from_json(plain: Mapping[str, Any]) -> ProposedVersion:
         """The inverse of `to_json`."""
         approved = plain["approved"]
-        return Proposal(
+        return ProposedVersion(
             **{
                 **plain,
                 "label": Label.from_json(plain["label"]),

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from fedsov.control_plane.rollouts import states, tables
-from fedsov.control_plane.rollouts.proposal import Proposal
+from fedsov.control_plane.rollouts.proposal import ProposedVersion
 from fedsov.control_plane.rollouts.states import Rollout
 from fedsov.control_plane.rollouts.tables import RolloutEvent
 
@@ -22,7 +22,7 @@ class RolloutStatus:
     """A rollout, what was proposed, and what was done about it."""
 
     rollout: Rollout
-    proposal: Proposal
+    proposal: ProposedVersion
     events: tuple[RolloutEvent, ...] = ()
 
     @property
@@ -75,7 +75,7 @@ def status_of(connection: Connection, number: int) -> RolloutStatus:
     return RolloutStatus(rollout=rollout, proposal=proposal, events=tuple(tables.events_of(connection, number)))
 
 
-def _evaluation(proposal: Proposal) -> str:
+def _evaluation(proposal: ProposedVersion) -> str:
     if not proposal.evaluation:
         return "its run noted no evaluation"
     named = [f"{name} {value:.4g}" for name, value in sorted(proposal.evaluation.items())]

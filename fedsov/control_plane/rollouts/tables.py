@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from fedsov.control_plane.database.engine import METADATA
-from fedsov.control_plane.rollouts.proposal import Proposal
+from fedsov.control_plane.rollouts.proposal import ProposedVersion
 from fedsov.control_plane.rollouts.states import OPEN, RegionStep, Rollout
 from fedsov.errors import ConfigurationError
 
@@ -108,7 +108,7 @@ class RolloutEvent:
                 raise ConfigurationError(f"--{name} has {length} characters; {longest} at most")
 
 
-def add(connection: Connection, rollout: Rollout, proposal: Proposal) -> int:
+def add(connection: Connection, rollout: Rollout, proposal: ProposedVersion) -> int:
     """Writes a new rollout, whose number is given here."""
     plain = {**_columns(rollout), "proposal": proposal.to_json()}
     (number,) = connection.execute(insert(ROLLOUTS).values(plain)).inserted_primary_key or (0,)
@@ -116,7 +116,7 @@ def add(connection: Connection, rollout: Rollout, proposal: Proposal) -> int:
     return int(number)
 
 
-def put(connection: Connection, rollout: Rollout, proposal: Proposal | None = None) -> None:
+def put(connection: Connection, rollout: Rollout, proposal: ProposedVersion | None = None) -> None:
     """Writes a rollout as it is now, and what is known of the version where that changed too."""
     values = _columns(rollout) | ({} if proposal is None else {"proposal": proposal.to_json()})
     connection.execute(update(ROLLOUTS).where(ROLLOUTS.c.number == rollout.number).values(values))
@@ -124,17 +124,17 @@ def put(connection: Connection, rollout: Rollout, proposal: Proposal | None = No
     _write_steps(connection, rollout.number, rollout)
 
 
-def get(connection: Connection, number: int) -> tuple[Rollout, Proposal]:
+def get(connection: Connection, number: int) -> tuple[Rollout, ProposedVersion]:
     """A rollout, and what was proposed. Raises ConfigurationError where there is none of this number."""
     row = connection.execute(select(ROLLOUTS).where(ROLLOUTS.c.number == number)).one_or_none()
     if row is None:
         numbers = [str(each) for each in connection.scalars(select(ROLLOUTS.c.number).order_by(ROLLOUTS.c.number))]
         raise ConfigurationError(f"no rollout {number}; there are {', '.join(numbers[-20:]) or 'none yet'}")
     own = connection.execute(select(STEPS).where(STEPS.c.rollout == number).order_by(STEPS.c.region))
-    return _rollout(row, {each.region: _step(each) for each in own}), Proposal.from_json(row.proposal)
+    return _rollout(row, {each.region: _step(each) for each in own}), ProposedVersion.from_json(row.proposal)
 
 
-def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple[Rollout, Proposal]]:
+def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple[Rollout, ProposedVersion]]:
     """All rollouts, or those in these states, the newest first."""
     chosen = [ROLLOUTS.c.state.in_(states)] if states else []
     steps: dict[int, dict[str, RegionStep]] = {}
@@ -142,7 +142,7 @@ def every(connection: Connection, *, states: tuple[str, ...] = ()) -> list[tuple
     for each in connection.execute(of_chosen.order_by(STEPS.c.region)):
         steps.setdefault(each.rollout, {})[each.region] = _step(each)
     rows = connection.execute(select(ROLLOUTS).where(*chosen).order_by(ROLLOUTS.c.number.desc()))
-    return [(_rollout(row, steps.get(row.number, {})), Proposal.from_json(row.proposal)) for row in rows]
+    return [(_rollout(row, steps.get(row.number, {})), ProposedVersion.from_json(row.proposal)) for row in rows]
 
 
 def with_region(connection: Connection, region: str, *, steps: tuple[str, ...]) -> list[Rollout]:

@@ -1,6 +1,6 @@
 """Which approved list the hub wants each region to serve: the one that it published, or noted, last.
 
-put(connection, Wanted.of(listed, rollout=3, direction="forward", at=now))
+put(connection, WantedList.of(listed, rollout=3, direction="forward", at=now))
 drift = drifting(every(connection), {"DE": 6})          # the lists that regions say they serve
 """
 
@@ -28,7 +28,7 @@ WANTED = Table(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedList:
     """What a region is to serve.
 
     Attributes:
@@ -46,10 +46,10 @@ class Wanted:
     at: str
 
     @staticmethod
-    def of(listed: ApprovedList, *, rollout: int, direction: str, at: str) -> Wanted:
+    def of(listed: ApprovedList, *, rollout: int, direction: str, at: str) -> WantedList:
         """What a list wants."""
         versions = tuple((each.model, each.version, each.mode) for each in listed.versions)
-        return Wanted(
+        return WantedList(
             region=listed.region,
             counter=listed.counter,
             versions=versions,
@@ -64,18 +64,18 @@ class Wanted:
         return {name: getattr(self, name) for name in names} | {"versions": [list(each) for each in self.versions]}
 
 
-def put(connection: Connection, wanted: Wanted) -> None:
+def put(connection: Connection, wanted: WantedList) -> None:
     """Notes what a region is to serve from now on."""
     connection.execute(delete(WANTED).where(WANTED.c.region == wanted.region))
     connection.execute(insert(WANTED).values(wanted.to_json()))
 
 
-def every(connection: Connection) -> dict[str, Wanted]:
+def every(connection: Connection) -> dict[str, WantedList]:
     """What each region is to serve, by region; none where nothing was ever published for it."""
     return {row.region: _wanted(row) for row in connection.execute(select(WANTED).order_by(WANTED.c.region))}
 
 
-def drifting(wanted: Mapping[str, Wanted], served: Mapping[str, int]) -> dict[str, str]:
+def drifting(wanted: Mapping[str, WantedList], served: Mapping[str, int]) -> dict[str, str]:
     """The regions that serve another list than is wanted of them, by region, in a sentence.
 
     Args:
@@ -96,9 +96,9 @@ def drifting(wanted: Mapping[str, Wanted], served: Mapping[str, int]) -> dict[st
     return sentences
 
 
-def _wanted(row: Any) -> Wanted:
+def _wanted(row: Any) -> WantedList:
     versions = tuple((str(model), int(version), str(mode)) for model, version, mode in row.versions)
-    return Wanted(
+    return WantedList(
         region=row.region,
         counter=row.counter,
         versions=versions,

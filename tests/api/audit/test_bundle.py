@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fedsov.api.audit.bundle import Bundle, export
+from fedsov.api.audit.bundle import AuditBundle, export
 from fedsov.api.audit.workspace_witnesses import witness_all
 from fedsov.api.region_settings import set_settings
 from fedsov.errors import ConfigurationError
@@ -36,12 +36,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(root: Path) -> Bundle:
+def whole(root: Path) -> AuditBundle:
     return export(root, root / "audit", on=DAY)
 
 
 @pytest.fixture(scope="module")
-def from_the_hub(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def from_the_hub(root: Path, tmp_path_factory: pytest.TempPathFactory) -> AuditBundle:
     """The bundle of a hub whose regions are in other homes; DE shares its crossings."""
     home = Path(shutil.copytree(root, tmp_path_factory.mktemp("hub") / "w"))
     set_settings(home, ["DE"], ["shared_entries=crossings"], by="A. Person", why="for the record")
@@ -59,11 +59,13 @@ def verified(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def copy(whole: Bundle, tmp_path: Path) -> Path:
+def copy(whole: AuditBundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole.folder, tmp_path / "audit"))
 
 
-def test_it_verifies_offline_by_one_command_which_tells_every_ledger_and_who_countersigned_it(whole: Bundle) -> None:
+def test_one_command_verifies_it_offline_and_tells_every_ledger_and_who_countersigned_it(
+    whole: AuditBundle,
+) -> None:
     done = verified(whole.folder, *(word for name, key in whole.keys.items() for word in ("--key", f"{name}={key}")))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -73,7 +75,7 @@ def test_it_verifies_offline_by_one_command_which_tells_every_ledger_and_who_cou
     assert "fedsov.ledger" not in (whole.folder / "verify_audit.py").read_text().split('"""', 2)[2]
 
 
-def test_it_has_the_report_the_documents_deadlines_and_no_private_key(whole: Bundle) -> None:
+def test_it_has_the_report_the_documents_deadlines_and_no_private_key(whole: AuditBundle) -> None:
     names = {str(path.relative_to(whole.folder)) for path in whole.folder.rglob("*") if path.is_file()}
     assert {"report.html", "report.json", "witnesses.json", "documents.json", "deadlines.json", "README.txt"} <= names
     assert not any("PRIVATE KEY" in path.read_text() for path in whole.folder.rglob("*.*") if path.is_file())
@@ -142,7 +144,7 @@ def test_an_exporter_that_hands_over_an_older_ledger_is_contradicted_by_the_witn
     assert done.returncode == 1 and "the ledger of DE: the ledger does not continue a head kept at size" in done.stderr
 
 
-def test_another_key_than_the_one_that_the_auditor_noted_is_refused(whole: Bundle) -> None:
+def test_another_key_than_the_one_that_the_auditor_noted_is_refused(whole: AuditBundle) -> None:
     done = verified(whole.folder, "--key", "DE=" + "00" * 32)
     assert done.returncode == 1 and "key" in done.stderr
     assert "whose key was given" in verified(whole.folder, "--key", "XX=" + "00" * 32).stderr
@@ -153,7 +155,7 @@ def test_what_is_no_bundle_cannot_be_read(tmp_path: Path, copy: Path) -> None:
     assert verified(copy).returncode == 2
 
 
-def test_at_the_hub_it_has_what_regions_share_and_counts_what_they_withhold(from_the_hub: Bundle) -> None:
+def test_at_the_hub_it_has_what_regions_share_and_counts_what_they_withhold(from_the_hub: AuditBundle) -> None:
     done = verified(from_the_hub.folder)
     assert done.returncode == 0, done.stderr
     germany = next(line for line in done.stdout.splitlines() if line.startswith("DE:"))
@@ -167,7 +169,7 @@ def test_at_the_hub_it_has_what_regions_share_and_counts_what_they_withhold(from
 
 
 def test_shared_entries_that_were_changed_are_found_although_the_exporter_signed_them(
-    from_the_hub: Bundle, root: Path, tmp_path: Path
+    from_the_hub: AuditBundle, root: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(from_the_hub.folder, tmp_path / "audit"))
     shared = folder / "parties" / "DE" / "shared.json"
@@ -177,6 +179,6 @@ def test_shared_entries_that_were_changed_are_found_although_the_exporter_signed
     assert done.returncode == 1 and "the ledger of DE" in done.stderr
 
 
-def test_a_folder_that_holds_something_is_left_as_it_is(whole: Bundle, root: Path) -> None:
+def test_a_folder_that_holds_something_is_left_as_it_is(whole: AuditBundle, root: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds something"):
         export(root, whole.folder, on=DAY)

@@ -18,7 +18,7 @@ from fedsov.errors import ConfigurationError, LedgerBroken
 from fedsov.ledger.ledger import Ledger
 from fedsov.ledger.shared_entries import Part, parts
 from fedsov.ledger.witnessing import UNPROVEN, Alarm, Announcement, announce, proof_between, take
-from fedsov.protocol.witness_messages import Share, WitnessAnswer, WitnessQuestion
+from fedsov.protocol.witness_messages import SharedParts, WitnessAnswer, WitnessQuestion
 from tests.ledger.test_witnessing import ledger_of
 from tests.postgresql_server import postgresql_server
 
@@ -130,9 +130,12 @@ def test_shared_entries_that_do_not_verify_are_not_kept_and_asked_for_again(quic
     forged = [Part(1, 1, "00" * 32, '{"act":"note"}'), *given[1:]]
     quick.ask("US", announcement=said)
     for several in (forged, given[1:], given[::-1], [replace(given[0], digest="00" * 32), *given[1:]][:0] + given[:-1]):
-        share = Share("everything", 0, tuple(several), ())
+        share = SharedParts("everything", 0, tuple(several), ())
         assert quick.ask("US", share=share).shared == (0, "nothing")
-    assert quick.ask("US", share=Share("everything", 0, tuple(given), ())).shared == (said.head.size, "everything")
+    assert quick.ask("US", share=SharedParts("everything", 0, tuple(given), ())).shared == (
+        said.head.size,
+        "everything",
+    )
     with quick.database.reading() as connection:
         assert tables.parts_of(connection, "US") == given
 

@@ -9,7 +9,7 @@ from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.metrics.evaluations import evaluation_words, with_evaluations
 from fedsov.control_plane.metrics.exposition import prometheus
 from fedsov.control_plane.metrics.totals import totals
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import add
 from fedsov.label import Label
@@ -18,8 +18,8 @@ from fedsov.protocol.use_report import UseCell, UseReport
 CELL = UseCell("m", 2, "champion", "answered", people=20, requests=130)
 
 
-def proposed(version: int, **evaluation: float) -> tuple[Rollout, Proposal]:
-    proposal = Proposal(
+def proposed(version: int, **evaluation: float) -> tuple[Rollout, ProposedVersion]:
+    proposal = ProposedVersion(
         model="m", version=version, digest="", label=Label(), verdict="undecided", report="", registry="hub",
         dataset="people", run="r", files={}, evaluation=evaluation,
         proposed=Act(by="A.", why="a test", at="2026-11-30"),

@@ -20,7 +20,7 @@ from fedsov.control_plane.pages.site import Acts, Site
 from fedsov.control_plane.people.accounts import Accounts, PersonAccount
 from fedsov.control_plane.people.openid import OpenIdProvider
 from fedsov.control_plane.people.roles import Right, Role
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import RolloutEvent, add, note
 from fedsov.label import Label
@@ -149,7 +149,7 @@ class Calls:
 def put_rollout(database: Database, *names: str, model: str = "m", why: str = "") -> int:
     """A rollout in the database; its number."""
     steps = {name: RegionStep("unsigned", why=why) for name in names}
-    proposal = Proposal(
+    proposal = ProposedVersion(
         model=model, version=2, digest="ab" * 32, label=Label(), verdict="undecided", report="", registry="hub",
         dataset="d", run="r", files={}, proposed=Act(by="olga", why=why or "better", at="2027-01-15T08:00:00Z"),
     )  # fmt: skip

@@ -15,10 +15,10 @@ from fedsov.control_plane.overview.counted_entries import counted_up_to
 from fedsov.control_plane.regions.directory import put_report
 from fedsov.control_plane.repository.tables import REGIONS
 from fedsov.control_plane.rollouts import states, tables, wanted
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import RolloutEvent
-from fedsov.control_plane.rollouts.wanted import Wanted
+from fedsov.control_plane.rollouts.wanted import WantedList
 from fedsov.label import Label
 from fedsov.ledger.ledger import Entry
 
@@ -103,7 +103,7 @@ def report(connection, name, versions, *, counter=1, at=NOW, word="ok", **more):
 def want(connection, region, versions, *, counter=1, rollout=0):
     wanted.put(
         connection,
-        Wanted(
+        WantedList(
             region=region,
             counter=counter,
             versions=tuple(versions),
@@ -133,7 +133,7 @@ def proposal(model, version, **more):
         "proposed": Act(by="A. Person", why="salaries moved in autumn", at=AT.format(8)),
         "approved": Act(by="H. Officer", why="evaluation is better by .02", at=AT.format(9)),
     }
-    return Proposal(model=model, version=version, **{**about, **more})
+    return ProposedVersion(model=model, version=version, **{**about, **more})
 
 
 def add_rollout(connection, rollout, **more):

@@ -10,7 +10,7 @@ from pathlib import Path
 from fedsov.control_plane.database.engine import Database
 from fedsov.control_plane.repository.repository import Repository
 from fedsov.control_plane.rollouts.acts import HubRollouts
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.inference.approved import ApprovedList, ApprovedVersion, Signatory, half_signed, read_approved
 from fedsov.label import Label
@@ -124,9 +124,9 @@ class HubWorld:
         return self.rollouts.ledger.key
 
 
-def proposal_of(version: int) -> Proposal:
+def proposal_of(version: int) -> ProposedVersion:
     """A version of a model, without files of its own."""
-    return Proposal(
+    return ProposedVersion(
         model="people",
         version=version,
         digest=f"{version:064x}",

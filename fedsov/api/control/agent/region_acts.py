@@ -13,7 +13,7 @@ from fedsov.api.control.serving.running_report import Reporting, RunningTold
 from fedsov.api.control.use.use_sending import sends_reports
 from fedsov.api.control.witness import witness_turns
 from fedsov.protocol.control import APPROVED, CONFIGURATION, HEADS, ROLLOUTS
-from fedsov.runtimes.deployment.region_agent.agent import RegionActs, Repeated
+from fedsov.runtimes.deployment.region_agent.agent import RegionActs, RepeatedAct
 from fedsov.storage.workspace import Workspace
 
 AGAIN = 600.0
@@ -46,9 +46,9 @@ def region_acts(
             CONFIGURATION: proposals.act,
         },
         repeated=(
-            Repeated(AGAIN, taking.take),
-            Repeated(witness_turns.SECONDS, witness),
-            Repeated(SECONDS_OF_PROPOSALS, proposals.again),
+            RepeatedAct(AGAIN, taking.take),
+            RepeatedAct(witness_turns.SECONDS, witness),
+            RepeatedAct(SECONDS_OF_PROPOSALS, proposals.again),
             sends_reports(workspace, name),
         ),
     )

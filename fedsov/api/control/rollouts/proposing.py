@@ -20,7 +20,7 @@ from fedsov.api.control.control_hub import hub_rollouts
 from fedsov.api.control.rollouts.provenance_facts import provenance_of
 from fedsov.api.control.rollouts.receivers import KnownRegion, known_regions
 from fedsov.api.inference.approval import verdicts
-from fedsov.api.inference.approval.model_crossings import Receiver, Sender
+from fedsov.api.inference.approval.model_crossings import ReceivingRegion, Sender
 from fedsov.api.inference.approval.registered import HUB, Registered, registered
 from fedsov.api.inference.approval.served_files import served_files
 from fedsov.api.inference.approval.verdicts import VersionVerdict
@@ -29,7 +29,7 @@ from fedsov.api.region_settings import UNSAID, user
 from fedsov.control_plane.repository.provenance import FILE as PROVENANCE
 from fedsov.control_plane.rollouts.acts import HubRollouts
 from fedsov.control_plane.rollouts.aliases import champion_of
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.control_plane.rollouts.states import REFUSED, UNSIGNED, RegionStep, Rollout
 from fedsov.control_plane.rollouts.status import RolloutStatus
 from fedsov.errors import ConfigurationError, CrossingRefused, LedgerBroken, unknown
@@ -205,7 +205,7 @@ def verdict_of(model: Registered) -> VersionVerdict:
     return verdict
 
 
-def _asked(sender: Sender, model: Registered, receiver: Receiver, verdict: VersionVerdict) -> RegionStep:
+def _asked(sender: Sender, model: Registered, receiver: ReceivingRegion, verdict: VersionVerdict) -> RegionStep:
     """A region's step as it begins: what its border would say now."""
     try:
         _check_verdict(receiver, model, verdict)
@@ -227,7 +227,7 @@ def _crossed(sender: Sender, model: Registered, known: KnownRegion | None, name:
         return str(error)
 
 
-def _check_verdict(receiver: Receiver, model: Registered, verdict: VersionVerdict) -> None:
+def _check_verdict(receiver: ReceivingRegion, model: Registered, verdict: VersionVerdict) -> None:
     place = "" if receiver.region is None else receiver.region.location
     verdicts.check_region(receiver.name, place, model.saved.label, verdict, is_own=model.owner == receiver.name)
 
@@ -248,8 +248,8 @@ def _put_files(workspace: Workspace, model: Registered) -> dict[str, str]:
 
 def _proposal(
     workspace: Workspace, model: Registered, verdict: VersionVerdict, asked: RolloutProposal, files: Mapping[str, str]
-) -> Proposal:
-    return Proposal(
+) -> ProposedVersion:
+    return ProposedVersion(
         model=model.saved.name,
         version=model.version,
         digest=model.digest,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import fedsov
 from fedsov.control_plane.repository.provenance import Provenance, written_provenance
-from fedsov.control_plane.rollouts.proposal import Proposal
+from fedsov.control_plane.rollouts.proposal import ProposedVersion
 from fedsov.errors import ConfigurationError
 from fedsov.ledger.ledger import Ledger, entry_time
 from fedsov.ledger.signed_head import Head
 
 
-def provenance_of(proposal: Proposal, hub: Ledger) -> bytes:
+def provenance_of(proposal: ProposedVersion, hub: Ledger) -> bytes:
     """The statement of a version that was proposed, signed by the hub. Raises LedgerBroken."""
     return written_provenance(
         Provenance(

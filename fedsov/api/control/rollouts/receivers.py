@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedsov.api.deployment.hub_home import HubHome
-from fedsov.api.inference.approval.model_crossings import Receiver
+from fedsov.api.inference.approval.model_crossings import ReceivingRegion
 from fedsov.keys.certificates import REGION
 from fedsov.ledger.ledger import Ledger
 from fedsov.region.settings_file import FILE, read_settings
@@ -24,7 +24,7 @@ from fedsov.storage.workspace import Workspace, is_there, ledger_of
 class KnownRegion:
     """A region: who receives a model there, and the key (Ed25519, hexadecimal) of its ledger."""
 
-    receiver: Receiver
+    receiver: ReceivingRegion
     verify_key: str
 
 
@@ -46,7 +46,7 @@ def _at_hand(workspace: Workspace) -> dict[str, KnownRegion]:
         folder = workspace.region(name)
         if (folder / FILE).exists() and is_there(ledger_of(folder)):
             with closing(Ledger.read(ledger_of(folder))) as ledger:
-                known[name] = KnownRegion(Receiver.of(read_settings(folder, ledger)), ledger.key)
+                known[name] = KnownRegion(ReceivingRegion.of(read_settings(folder, ledger)), ledger.key)
     return known
 
 
@@ -56,6 +56,6 @@ def _joined(root: Path, hub: Ledger) -> dict[str, KnownRegion]:
     members = {name: member for name, member in home.members().items() if member.role == REGION}
     hub_party = parties.get(hub.owner)
     return {
-        name: KnownRegion(Receiver(name, hub_party, parties.get(name)), member.verify_key)
+        name: KnownRegion(ReceivingRegion(name, hub_party, parties.get(name)), member.verify_key)
         for name, member in members.items()
     }

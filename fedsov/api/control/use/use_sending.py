@@ -13,7 +13,7 @@ from fedsov.api.control.use.closed_windows import waiting_reports
 from fedsov.errors import FedsovError
 from fedsov.ledger.ledger import Ledger
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.runtimes.deployment.region_agent.agent import Repeated
+from fedsov.runtimes.deployment.region_agent.agent import RepeatedAct
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient, ControlRefused
 from fedsov.storage.bounded_files import read_bounded
 from fedsov.storage.workspace import Workspace, ledger_of
@@ -23,10 +23,10 @@ SECONDS = 5.0
 _NOT_ALLOWED = "PERMISSION_DENIED"
 
 
-def sends_reports(workspace: Path, name: str) -> Repeated:
+def sends_reports(workspace: Path, name: str) -> RepeatedAct:
     """What the region's agent does from time to time."""
     folder = Workspace(workspace).region(name)
-    return Repeated(SECONDS, lambda client: send_reports(folder, client))
+    return RepeatedAct(SECONDS, lambda client: send_reports(folder, client))
 
 
 def send_reports(folder: Path, client: ControlClient) -> None:

@@ -30,7 +30,7 @@ from fedsov.storage.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class ReceivingRegion:
     """A region that is to serve a model: its name, and the hub and itself as parties, where they are known."""
 
     name: str
@@ -38,9 +38,9 @@ class Receiver:
     region: Party | None
 
     @staticmethod
-    def of(own: RegionSettings) -> Receiver:
+    def of(own: RegionSettings) -> ReceivingRegion:
         """As the region pinned them."""
-        return Receiver(own.region, own.parties.hub, own.parties.region)
+        return ReceivingRegion(own.region, own.parties.hub, own.parties.region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Sender:
     workspace: Workspace
     hub: Ledger
 
-    def send(self, model: Registered, receiver: Receiver) -> bytes:
+    def send(self, model: Registered, receiver: ReceivingRegion) -> bytes:
         """The model's parameters, once their crossing to a region is permitted and on the sender's disk.
 
         Raises Refused, LedgerBroken; ConfigurationError where a party is not pinned; CheckpointDamaged where what
@@ -61,7 +61,7 @@ class Sender:
         with self._way(model, receiver) as (gate, target, people):
             return _crossed(gate, model, target, people)
 
-    def refusal(self, model: Registered, receiver: Receiver) -> str:
+    def refusal(self, model: Registered, receiver: ReceivingRegion) -> str:
         """Why the border would refuse it now, with the remedy; "" where it would not. Nothing crosses.
 
         Raises as `send`, but for Refused.
@@ -76,7 +76,7 @@ class Sender:
             return str(Refused(Crossing(artifact, gate.owner, target, gate.purpose, gate.today()), decision))
 
     @contextmanager
-    def _way(self, model: Registered, receiver: Receiver) -> Iterator[tuple[Gate, Party, int]]:
+    def _way(self, model: Registered, receiver: ReceivingRegion) -> Iterator[tuple[Gate, Party, int]]:
         """The gate by which a model leaves, the party that it goes to, and the people behind it."""
         if receiver.region is None or receiver.hub is None:
             raise ConfigurationError(

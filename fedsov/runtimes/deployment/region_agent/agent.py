@@ -34,7 +34,7 @@ Act = Callable[[ControlClient], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
+class RepeatedAct:
     """Something that is done every so many seconds while the hub can be reached."""
 
     seconds: float
@@ -53,7 +53,7 @@ class RegionActs:
 
     running: Callable[[], control.RunningReport]
     on_news: Mapping[str, Act] = field(default_factory=dict)
-    repeated: Sequence[Repeated] = ()
+    repeated: Sequence[RepeatedAct] = ()
 
 
 class RegionAgent:
@@ -147,7 +147,7 @@ class RegionAgent:
             act(self._client)
             self.report_now.set()
 
-    def _repeat(self, each: Repeated) -> None:
+    def _repeat(self, each: RepeatedAct) -> None:
         """Does what is due; what fails waits for its next time, and holds up no news. Raises HubUnreachable."""
         try:
             each.act(self._client)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedsov.api.control.rollouts.provenance_facts import code_digest, heads_of_run, provenance_of
 from fedsov.control_plane.repository.provenance import read_provenance
-from fedsov.control_plane.rollouts.proposal import Act, Proposal
+from fedsov.control_plane.rollouts.proposal import Act, ProposedVersion
 from fedsov.label import Label
 from fedsov.ledger.ledger import Ledger
 
@@ -23,7 +23,7 @@ def test_the_heads_are_those_that_the_run_noted_last(tmp_path: Path) -> None:
         region.close()
         assert heads_of_run(hub, "run-1")["DE"].size == 1
         assert heads_of_run(hub, "run-3") == {}
-        proposal = Proposal(
+        proposal = ProposedVersion(
             model="salaries",
             version=2,
             digest="ab" * 32,

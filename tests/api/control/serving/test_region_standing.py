@@ -9,7 +9,7 @@ from pathlib import Path
 from fedsov.api.control.serving.region_standing import region_standings
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.regions.directory import put_report, put_seen
-from fedsov.control_plane.rollouts.wanted import Wanted, put
+from fedsov.control_plane.rollouts.wanted import WantedList, put
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 RUNNING = {"model": "m", "version": 1, "mode": "champion", "digest": "", "since": "2026-11-30T11:00:00+00:00"}
@@ -28,7 +28,7 @@ def test_it_says_what_runs_what_is_wanted_and_since_when_nobody_was_heard(tmp_pa
         for name in ("DE", "FR"):
             put(
                 connection,
-                Wanted(region=name, counter=2, versions=versions, rollout=3, direction="forward", at="today"),
+                WantedList(region=name, counter=2, versions=versions, rollout=3, direction="forward", at="today"),
             )
     standings = region_standings(tmp_path, now=NOW + timedelta(seconds=90))
     first, drift, remark = standings["DE"].sentences()

@@ -16,7 +16,7 @@ from fedsov.errors import FedsovError
 from fedsov.protocol.control import APPROVED, CONFIGURATION
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.runtimes.deployment.hub_connection import Credentials
-from fedsov.runtimes.deployment.region_agent.agent import RegionActs, RegionAgent, Repeated
+from fedsov.runtimes.deployment.region_agent.agent import RegionActs, RegionAgent, RepeatedAct
 from fedsov.runtimes.deployment.region_agent.control_client import ControlClient
 from fedsov.runtimes.deployment.supervision.health import Health
 from tests.runtimes.deployment.control.world import SECONDS, ControlWorld, serving
@@ -133,7 +133,7 @@ def test_what_is_repeated_is_done_again_and_one_that_fails_holds_up_no_news(worl
         raise FedsovError("nothing to release")
 
     acts = RegionActs(
-        running=nothing, on_news={APPROVED: lambda client: taken.set()}, repeated=(Repeated(0.05, fails),)
+        running=nothing, on_news={APPROVED: lambda client: taken.set()}, repeated=(RepeatedAct(0.05, fails),)
     )
     with running(world, acts) as agent:
         until(lambda: len(repeated) >= 3)
@@ -153,7 +153,7 @@ def test_news_that_cannot_be_taken_hold_up_neither_other_news_nor_what_is_repeat
     acts = RegionActs(
         running=nothing,
         on_news={APPROVED: refuses, CONFIGURATION: lambda client: configured.set()},
-        repeated=(Repeated(600.0, lambda client: repeated.set()),),
+        repeated=(RepeatedAct(600.0, lambda client: repeated.set()),),
     )
     with world.database.changing() as connection:
         announce(connection, APPROVED, "DE")
