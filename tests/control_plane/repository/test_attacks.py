@@ -112,6 +112,7 @@ def test_a_timestamp_that_has_expired_is_refused_and_says_since_when(world, read
     world.publish(world.signed("DE", 2), repository=world.at(past))
     fresh_until = Metadata.from_file(str(reader.folder.metadata / "timestamp.json")).signed.expires
     assert refused(reader, f"last until {fresh_until:%Y-%m-%d %H:%M:%S} UTC")
+    assert reader.opened().last_fresh == fresh_until, "also an agent that was begun since knows it"
 
 
 def test_an_expired_root_is_refused(world):

@@ -51,7 +51,7 @@ class ListTaking:
     ) -> None:
         self._folder, self._name, self._reads, self._say = folder, name, reads, say
         self._waiting: bytes | None = None
-        self._fresh_until, self._looked_at = "", -1
+        self._looked_at = -1
         self.refused = self.stale_since = ""
 
     def take(self, client: ControlClient) -> None:
@@ -80,9 +80,10 @@ class ListTaking:
             raise HubUnreachable(str(problem)) from None
         except RepositoryRefused as error:
             if "expired" in str(error):
-                self.stale_since = self.stale_since or self._fresh_until
+                fresh_until = source.last_fresh
+                self.stale_since = "" if fresh_until is None else fresh_until.isoformat(timespec="seconds")
             raise
-        self.stale_since, self._fresh_until = "", polled.fresh_until.isoformat(timespec="seconds")
+        self.stale_since = ""
         self._waiting = self._waiting if polled.content is None else polled.content
 
     def _put(self, place: Place, own: RegionSettings, source: ApprovedSource, content: bytes) -> None:

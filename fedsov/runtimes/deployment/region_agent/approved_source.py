@@ -175,7 +175,7 @@ class ApprovedSource:
         try:
             updater.refresh()
         except exceptions.ExpiredMetadataError:
-            raise RepositoryRefused(_expired_words(self._pins.region, self._last_fresh())) from None
+            raise RepositoryRefused(_expired_words(self._pins.region, self.last_fresh)) from None
         finally:
             self._fetcher.timestamp = b""
         self._check_delegations()
@@ -217,8 +217,9 @@ class ApprovedSource:
         """What such metadata says."""
         return dict(parsed_json(self._local(role))["signed"])
 
-    def _last_fresh(self) -> datetime | None:
-        """Until when the timestamp held that was verified last; None of none."""
+    @property
+    def last_fresh(self) -> datetime | None:
+        """Until when the timestamp held that was verified last, be it by another process; None of none."""
         try:
             return _moment(self._signed("timestamp"))
         except (OSError, ValueError, KeyError, TypeError):
