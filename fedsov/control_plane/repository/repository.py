@@ -57,6 +57,8 @@ from fedsov.protocol.role_drafts import checked_draft, written_draft
 from fedsov.storage.atomic_files import sha256_hex, write_file
 from fedsov.storage.control_folder import HubControlFolder
 
+MOST_VERSION = 2**30
+"""Of a role's metadata: what a region says that it has may be higher than the hub's, and leaves room to go on."""
 IN_DATABASE = 2**16
 """Bytes of a file that the database holds; a larger one is in the folder."""
 _METADATA = re.compile(r"([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{1,80})\.json")
@@ -152,8 +154,10 @@ class Repository:
         Args:
             after: the version that the region says it has: more than this one has, where it was put back from a backup.
 
-        Raises ConfigurationError for a region without a role.
+        Raises ConfigurationError for a region without a role; ApprovalRefused for a version that no role can have.
         """
+        if not 0 <= after <= MOST_VERSION:
+            raise ApprovalRefused(f"{region} says that its role has version {after}; let its approver approve again")
         version = tables.next_draft(connection, region, after=after)
         if version == 0:
             raise ConfigurationError(f"{region} has no role in the repository; let it join first (`fedsov deploy`)")

@@ -75,6 +75,8 @@ EVENTS = Table(
 
 LONGEST_NAME, LONGEST_REASON = 200, 4000
 """Characters."""
+MOST_NUMBER = 2**31 - 1
+"""The highest number that a rollout can have in a database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,8 @@ def put(connection: Connection, rollout: Rollout, proposal: ProposedVersion | No
 
 def get(connection: Connection, number: int) -> tuple[Rollout, ProposedVersion]:
     """A rollout, and what was proposed. Raises ConfigurationError where there is none of this number."""
-    row = connection.execute(select(ROLLOUTS).where(ROLLOUTS.c.number == number)).one_or_none()
+    wanted = select(ROLLOUTS).where(ROLLOUTS.c.number == number)
+    row = connection.execute(wanted).one_or_none() if 0 < number <= MOST_NUMBER else None
     if row is None:
         numbers = [str(each) for each in connection.scalars(select(ROLLOUTS.c.number).order_by(ROLLOUTS.c.number))]
         raise ConfigurationError(f"no rollout {number}; there are {', '.join(numbers[-20:]) or 'none yet'}")

@@ -211,3 +211,17 @@ def test_two_people_who_start_a_rollout_at_once_begin_one_wave(world: HubWorld) 
     assert world.rollouts.status(number).rollout.at("published") == ("DE",)
     now = world.rollouts.status(number).rollout.progress
     assert world.rollouts.start(number, by="A", why="x", seen=now).rollout.at("published") == ("DE", "FR")
+
+
+@pytest.mark.parametrize("version", [-1, 2**31, 2**62])
+def test_a_version_that_no_role_can_have_is_refused(proposed: HubWorld, version: int) -> None:
+    region = proposed.regions["DE"]
+    lists = replace(region.lists(proposed.rollouts.candidate(1, "DE"), proposed.key), role_version=version)
+    with pytest.raises(ApprovalRefused, match="says that its role has version"):
+        proposed.rollouts.take_lists(lists)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 7, 2**31, 2**70])
+def test_a_number_that_no_rollout_has_is_named(proposed: HubWorld, number: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"no rollout {number}; there are 1"):
+        proposed.rollouts.start(number, by="A", why="x")

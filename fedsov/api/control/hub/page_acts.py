@@ -55,7 +55,7 @@ class PageActs:
     def propose(self, model: str, version: int, *, regions: list[str], canary: str, by: str, why: str) -> int:
         """Proposes a version; returns the rollout's number. Raises as the command ends."""
         for name in (model, *regions, canary):
-            if name.startswith("-"):
+            if name.startswith("-") or not name.isprintable():
                 raise ConfigurationError(f"{name!r} is no name; a name begins with a letter or digit")
         options = [f"--region={','.join(regions)}"] if regions else []
         options += [f"--canary={canary}"] if canary else []

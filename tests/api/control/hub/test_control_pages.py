@@ -78,7 +78,7 @@ def test_what_a_command_refuses_is_refused_on_the_page_in_its_sentence(hub):
 
 def test_no_name_becomes_an_option_of_a_command(hub):
     acts = PageActs(hub.home, hub.rollouts)
-    for model, regions, canary in (("--json", [], ""), ("m", ["--x"], ""), ("m", [], "-h")):
+    for model, regions, canary in (("--json", [], ""), ("m", ["--x"], ""), ("m", [], "-h"), ("m\0", [], "")):
         with pytest.raises(ConfigurationError, match="is no name"):
             acts.propose(model, 2, regions=regions, canary=canary, by="the-operator", why="better")
 
