@@ -13,8 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedsov.errors import FedsovError
 from fedsov.protocol.control import control_pb2 as control
 from fedsov.runtimes.deployment.hub.access import Caller
+
+
+class NotAnswered(FedsovError):
+    """A call for which this hub has no function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

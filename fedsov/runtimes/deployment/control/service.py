@@ -29,7 +29,7 @@ from fedsov.control_plane.database.notices import EVERYBODY, Notices, all_notice
 from fedsov.errors import FedsovError
 from fedsov.protocol.control import PROTOCOL, SERVICE
 from fedsov.protocol.control import control_pb2 as control
-from fedsov.runtimes.deployment.control.answers import ControlAnswers
+from fedsov.runtimes.deployment.control.answers import ControlAnswers, NotAnswered
 from fedsov.runtimes.deployment.control.callers import Callers, TooMany
 from fedsov.runtimes.deployment.control.calls import CALLS, OPTIONS, PIECE, Call
 from fedsov.runtimes.deployment.control.running_reports import RunningReports
@@ -152,7 +152,7 @@ class ControlService:
                 who = self._callers.caller(context)
                 with self._callers.admitted(who):
                     return await act(who, request, context)
-            except Exception as problem:
+            except Exception as problem:  # boundary: a call that fails ends with a status, and no other call with it
                 await _refuse(context, problem)
 
         return grpc.unary_unary_rpc_method_handler(answer, call.request.FromString, call.write)
@@ -162,7 +162,7 @@ class ControlService:
 
         async def ask(who: Caller, request: Any, context: Any) -> Any:
             if act is None:
-                raise NotImplementedError(f"this hub does not answer {name}")
+                raise NotAnswered(f"this hub does not answer {name}")
             return await asyncio.to_thread(act, who, request)
 
         return ask
@@ -200,11 +200,11 @@ class ControlService:
             who = self._callers.caller(context)
             with self._callers.admitted(who):
                 if self._answers.fetch is None:
-                    raise NotImplementedError("this hub has no files")
+                    raise NotAnswered("this hub has no files")
                 content = await asyncio.to_thread(self._answers.fetch, who, request.path)
                 async for piece in _pieces(content, request.offset):
                     yield piece
-        except Exception as problem:
+        except Exception as problem:  # boundary: a call that fails ends with a status, and no other call with it
             await _refuse(context, problem)
 
 
@@ -229,7 +229,7 @@ async def _refuse(context: Any, problem: Exception) -> NoReturn:
         (NotAllowed, grpc.StatusCode.PERMISSION_DENIED),
         (TooMany, grpc.StatusCode.RESOURCE_EXHAUSTED),
         (FileNotFoundError, grpc.StatusCode.NOT_FOUND),
-        (NotImplementedError, grpc.StatusCode.UNIMPLEMENTED),
+        (NotAnswered, grpc.StatusCode.UNIMPLEMENTED),
         (FedsovError, grpc.StatusCode.FAILED_PRECONDITION),
     )
     if isinstance(problem, grpc.aio.AbortError):
