@@ -3,7 +3,7 @@
     memory = WitnessMemory()
     question, memory = brought(place, own, memory, now=...)     # through the region's gate, where it holds something
     answer = ...                                                # the hub's, by the region's agent
-    memory = received(place, own, memory, answer, now=...)      # heads that are taken are noted and countersigned
+    memory = received(place, own, memory, question, answer, now=...)    # heads that are taken are noted, countersigned
 
 The hub only hands on: each announcement is signed by its owner, and taken where it continues the head that this
 region's own ledger noted. A key that region.yaml pins comes first; of a party that is not pinned the key of the first
@@ -68,7 +68,7 @@ class WitnessMemory:
         announced: its announcement, where this process made it; undelivered: whether the hub has yet to answer to it.
         signed: countersignatures that the hub has yet to be given.
         answer: the hub's last.
-        asked: whether the hub answered at all since this process began.
+        is_answered: whether the hub answered at all since this process began.
         is_shared: whether the hub took what was shared with the last question.
     """
 
@@ -77,7 +77,7 @@ class WitnessMemory:
     undelivered: bool = False
     signed: tuple[Countersignature, ...] = ()
     answer: WitnessAnswer = field(default_factory=WitnessAnswer)
-    asked: bool = False
+    is_answered: bool = False
     is_shared: bool = True
 
     @property
@@ -85,14 +85,14 @@ class WitnessMemory:
         """Whether another exchange would bring something now."""
         lacks = self.announced is not None and self.answer.shared[0] < self.announced.head.size
         proves = self.announced is not None and any(size <= self.announced.head.size for size in self.answer.prove)
-        waits = self.undelivered or proves or self.is_asked_for or not self.asked or (lacks and self.is_shared)
+        waits = self.undelivered or proves or self.is_asked_for or not self.is_answered or (lacks and self.is_shared)
         return waits or bool(self.signed) or self.has_alarms_to_tell
 
     @property
     def has_alarms_to_tell(self) -> bool:
         """Whether the hub has others as open than this region's ledger."""
         here = [f"{each.kind} {each.party}" for each in self.ledger.alarms.values()]
-        return self.asked and sorted(here) != sorted(self.answer.alarms)
+        return self.is_answered and sorted(here) != sorted(self.answer.alarms)
 
     @property
     def is_asked_for(self) -> bool:
@@ -118,18 +118,18 @@ def brought(
             f"region {own.region} has not pinned its hub and itself (parties), so nothing is told to witnesses; "
             f"`fedsov region set {own.region}` pins them"
         )
-    known = recalled(ledger, memory.ledger)
-    at_most = every if memory.asked else timedelta()
-    if known.is_due(now, every=at_most) or replace(memory, ledger=known).is_asked_for:
+    record = recalled(ledger, memory.ledger)
+    at_most = every if memory.is_answered else timedelta()
+    if record.is_due(now, every=at_most) or replace(memory, ledger=record).is_asked_for:
         memory = replace(memory, announced=announce(ledger, [hub.name]), undelivered=True, is_shared=True)
-        known = recalled(ledger, known)
-    memory = replace(memory, ledger=known)
+        record = recalled(ledger, record)
+    memory = replace(memory, ledger=record)
     question = WitnessQuestion(
         memory.announced if memory.undelivered else None,
-        {name: each.head.short for name, each in known.noted.items()},
+        {name: each.head.short for name, each in record.noted.items()},
         _proofs(place, memory),
         memory.signed,
-        tuple(known.alarms.values()) if memory.has_alarms_to_tell else None,
+        tuple(record.alarms.values()) if memory.has_alarms_to_tell else None,
         _share(place, own, memory),
     )
     if question.is_of_its_own:
@@ -147,7 +147,7 @@ def _proofs(place: Place, memory: WitnessMemory) -> dict[int, tuple[str, ...]]:
 
 def _share(place: Place, own: RegionSettings, memory: WitnessMemory) -> SharedParts | None:
     """The next part of the ledger that the hub lacks; from the beginning, where more is shared than before."""
-    if memory.announced is None or not memory.asked or not memory.is_shared:
+    if memory.announced is None or not memory.is_answered or not memory.is_shared:
         return None
     head, (since, sharing) = memory.announced.head, memory.answer.shared
     if SHARING.index(own.shared_entries) > SHARING.index(sharing) or since > head.size:
@@ -169,7 +169,7 @@ def received(
     place: Place,
     own: RegionSettings,
     memory: WitnessMemory,
-    asked: WitnessQuestion,
+    question: WitnessQuestion,
     answer: WitnessAnswer,
     *,
     now: datetime,
@@ -181,15 +181,15 @@ def received(
     taken = [each.announcement for each in answer.announcements if _is_taken(place, own, memory, each, now=now)]
     signed = take(place.ledger, taken)
     _note_loss(place.ledger, answer.latest)
-    known = recalled(place.ledger, memory.ledger)
+    record = recalled(place.ledger, memory.ledger)
     return replace(
         memory,
-        ledger=known,
-        undelivered=memory.undelivered and asked.announcement != memory.announced,
-        signed=(*(each for each in memory.signed if each not in asked.countersignatures), *signed),
+        ledger=record,
+        undelivered=memory.undelivered and question.announcement != memory.announced,
+        signed=(*(each for each in memory.signed if each not in question.countersignatures), *signed),
         answer=answer,
-        asked=True,
-        is_shared=memory.is_shared if asked.share is None else answer.shared != memory.answer.shared,
+        is_answered=True,
+        is_shared=memory.is_shared if question.share is None else answer.shared != memory.answer.shared,
     )
 
 
