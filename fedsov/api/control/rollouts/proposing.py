@@ -108,8 +108,8 @@ def enter(
 def approve(root: Path, number: int, *, by: str = "", why: str = "") -> RolloutStatus:
     """Approves a rollout as the hub: its files are handed out to every region whose crossing is permitted now.
 
-    Raises ConfigurationError where it is approved already or over; CrossingRefused where no region may serve it;
-    CheckpointDamaged where the registry has another model now; LedgerBroken.
+    Raises ConfigurationError where it is approved already or over, or a reason is missing; CrossingRefused where no
+    region may serve it; CheckpointDamaged where the registry has another model now; LedgerBroken.
     """
     workspace = verified(root)
     with hub_rollouts(root) as rollouts:
@@ -131,6 +131,7 @@ def approve_open(rollouts: HubRollouts, workspace: Workspace, number: int, act: 
         raise ConfigurationError(
             f"{model.called} {verdict.in_words} now, and was proposed with {proposal.verdict}; propose it again"
         )
+    verdicts.check_reason(rollout.model, rollout.version, verdict, act.why)
     every = known_regions(workspace.root, rollouts.ledger)
     sender, refused = Sender(workspace, rollouts.ledger), dict[str, str]()
     for name in rollout.order:

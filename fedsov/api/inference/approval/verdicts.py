@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fedsov.api.acting_person import UNSAID
 from fedsov.errors import ConfigurationError, CrossingRefused
 from fedsov.inference.approved import VERDICTS
 from fedsov.label import Label
@@ -76,7 +77,7 @@ def check_tags(model: str, version: int, tags: Mapping[str, str], verdict: Versi
 
 def check_reason(model: str, version: int, verdict: VersionVerdict, why: str) -> None:
     """Raises ConfigurationError where whoever approves has to say why and does not."""
-    if verdict.word != "pass" and not why.strip():
+    if verdict.word != "pass" and why.strip() in ("", UNSAID):
         raise ConfigurationError(
             f"{model} {version} {verdict.in_words}; say why it is approved all the same: --why TEXT, or "
             + (f"test it: `fedsov attack --model {model} --version {version}`" if verdict.word != "fail" else _TRAIN)

@@ -93,6 +93,18 @@ def test_a_version_comes_to_the_canary_first_then_to_the_others_and_the_alias_fo
     assert (own["act"], own["by"], own["why"]) == ("approved", "B. Person", "tried here")
 
 
+def test_whoever_approves_what_no_attack_test_passed_says_why_as_the_hub_and_as_a_region(workspace: Workspace) -> None:
+    register(workspace, "hub", "people")
+    number = _proposed(workspace).rollout.number
+    with pytest.raises(ConfigurationError, match="say why it is approved all the same: --why TEXT"):
+        approve(workspace.root, number, by=BY)
+    approve(workspace.root, number, by=BY, why=WHY)
+    with pytest.raises(ConfigurationError, match="say why it is approved all the same: --why TEXT"):
+        region_approval.approve(workspace.root, number, "DE", by="B. Person")
+    with hub_rollouts(workspace.root) as rollouts:
+        assert rollouts.status(number).rollout.at("signed") == ()
+
+
 def test_a_fault_takes_every_region_back_to_what_it_served_without_anybody_being_asked(workspace: Workspace) -> None:
     for _ in range(2):
         register(workspace, "hub", "people")
