@@ -24,7 +24,7 @@ def test_a_rollout_s_acts_say_where_each_region_is_and_what_comes_next(place: st
     assert call("rollout", "status", place).out.startswith("no rollout goes on; `fedsov rollout propose MODEL VERSION`")
     lines = call("rollout", "propose", "people", "1", "--canary", "DE", *BY, place).out.splitlines()
     assert lines[0] == "rollout 1: people 1 as champion, proposed"
-    assert lines[1] == "  attack verdict undecided; its run noted no evaluation"
+    assert lines[1:3] == ["  attack verdict undecided", "  evaluation: its run noted none"]
     assert "  DE (canary): unsigned" in lines and "  GB: unsigned" in lines
     assert lines[-1] == "  next: `fedsov rollout approve 1` approves it at the hub"
     assert "approved at the hub by A. Person: a trial" in call("rollout", "approve", "1", *BY, place).out

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from fedsov.control_plane.overview.values import ShownRollout, ShownRolloutRegion
 from fedsov.control_plane.rollouts import states, tables
-from fedsov.control_plane.rollouts.proposal import ProposedVersion
+from fedsov.control_plane.rollouts.evaluation import evaluation_sentences
 from fedsov.control_plane.rollouts.states import Rollout
 from fedsov.control_plane.rollouts.tables import ROLLOUTS, RolloutEvent
 
@@ -42,7 +42,7 @@ def _shown(connection: Connection, number: int) -> ShownRollout:
         why=proposal.proposed.why,
         at=proposal.proposed.at,
         verdict=proposal.verdict,
-        evaluation=_evaluation(proposal),
+        evaluation=evaluation_sentences(proposal.evaluation),
         regions=tuple(_region(rollout, name, events) for name in rollout.order),
         approvals=() if approved is None else ((approved.by, approved.why, approved.at),),
         stopped=rollout.why,
@@ -64,10 +64,6 @@ def _region(rollout: Rollout, name: str, events: Sequence[RolloutEvent]) -> Show
         why=showed[-1].why if showed else "",
         detail=step.why,
     )
-
-
-def _evaluation(proposal: ProposedVersion) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(proposal.evaluation.items()))
 
 
 def _acts(rollout: Rollout) -> tuple[tuple[str, str], ...]:

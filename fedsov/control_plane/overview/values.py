@@ -70,7 +70,7 @@ class ShownRollout:
 
     Attributes:
         verdict: of the attack test recorded for the version; ``undecided`` without one.
-        evaluation: how its run measured it: (metric, value).
+        evaluation: how its run measured it, in sentences.
         approvals: who approved it as the hub: (name, reason, when).
         stopped: how it came to its state, or "".
         acts: what the state lets a person do next: the act, and the region that it is about, "" for all of it.
@@ -87,7 +87,7 @@ class ShownRollout:
     at: str
     verdict: str
     regions: tuple[ShownRolloutRegion, ...]
-    evaluation: tuple[tuple[str, float], ...] = ()
+    evaluation: tuple[str, ...] = ()
     approvals: tuple[tuple[str, str, str], ...] = ()
     stopped: str = ""
     acts: tuple[tuple[str, str], ...] = ()

@@ -9,12 +9,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from fedsov.control_plane.rollouts import states, tables
+from fedsov.control_plane.rollouts.evaluation import evaluation_sentences
 from fedsov.control_plane.rollouts.proposal import ProposedVersion
-from fedsov.control_plane.rollouts.states import Rollout
+from fedsov.control_plane.rollouts.states import RegionStep, Rollout
 from fedsov.control_plane.rollouts.tables import RolloutEvent
-
-SHOWN = 6
-"""Figures of an evaluation that a line shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +55,14 @@ class RolloutStatus:
         because = f": {rollout.why}" if rollout.why else ""
         called = f"{rollout.model} {rollout.version} as {proposal.mode}"
         yield f"rollout {rollout.number}: {called}, {rollout.state}{because}"
-        yield f"  attack verdict {proposal.verdict}; {_evaluation(proposal)}"
+        yield f"  attack verdict {proposal.verdict}"
+        yield f"  evaluation: {'; '.join(evaluation_sentences(proposal.evaluation))}"
         yield f"  proposed by {proposal.proposed.by}: {proposal.proposed.why}"
         if proposal.approved is not None:
             yield f"  approved at the hub by {proposal.approved.by}: {proposal.approved.why}"
         for name in rollout.order:
             step = rollout.steps[name]
-            details = "; ".join(part for part in (step.why, step.word and f"reports {step.word}") if part)
+            details = "; ".join(part for part in (step.why, _report(step)) if part)
             is_canary = " (canary)" if name == rollout.canary else ""
             yield f"  {name}{is_canary}: {step.state}{': ' if details else ''}{details}"
         yield from (f"  next: {sentence}" for sentence in self.next_steps)
@@ -75,12 +74,10 @@ def status_of(connection: Connection, number: int) -> RolloutStatus:
     return RolloutStatus(rollout=rollout, proposal=proposal, events=tuple(tables.events_of(connection, number)))
 
 
-def _evaluation(proposal: ProposedVersion) -> str:
-    if not proposal.evaluation:
-        return "its run noted no evaluation"
-    named = [f"{name} {value:.4g}" for name, value in sorted(proposal.evaluation.items())]
-    more = f" and {len(named) - SHOWN} more (--json)" if len(named) > SHOWN else ""
-    return f"{', '.join(named[:SHOWN])}{more}"
+def _report(step: RegionStep) -> str:
+    """The region's word about its endpoint; one that has the version no more said it before."""
+    has_it = step.state in states.SERVING
+    return f"{'reports' if has_it else 'reported'} {step.word}" if step.word else ""
 
 
 def _next_steps(rollout: Rollout) -> Iterator[str]:
