@@ -123,8 +123,10 @@ def _print(arguments: Arguments, every: Sequence[ProposedToRegion], *, is_short:
 
 def _headline(each: ProposedToRegion) -> str:
     name, answer = each.proposal.region, each.answer
+    if not each.proposal.settings:
+        return f"{name}: nothing stands proposed"
     count = counted(len(each.proposal.settings), "setting")
     stands = f"{name}: {count} proposed, the last in proposal {each.proposal.number}"
     if answer is None:
         return f"{stands}; it has not answered yet"
-    return f"{stands}; it answered proposal {answer.number} at {answer.at}"
+    return f"{stands}; it answered proposal {answer.number} at {answer.at[:16].replace('T', ' ')} UTC"

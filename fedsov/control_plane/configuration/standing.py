@@ -83,7 +83,7 @@ class SettingState:
 
     def line(self) -> str:
         """In one line."""
-        now = "" if self.state == IN_FORCE else f"{self.in_force or '?'} -> "
+        now = "" if self.state == IN_FORCE else f"{self.in_force or 'not told'} -> "
         why = f": {self.reason}" if self.reason else ""
         return f"{self.region}: {self.key}: {now}{self.proposed.value} ({self.state}{why})"
 
@@ -164,14 +164,22 @@ def withdraw(
 ) -> dict[str, int]:
     """Takes settings off what stands proposed; the region keeps what it took. The number of each one's proposal.
 
+    Args:
+        regions: those that are meant; where none is named, each to which one of the settings stands proposed.
+
     Raises ConfigurationError for a setting that does not stand proposed.
     """
-    names, dropped = _known(repository, regions), list(keys)
+    meant, dropped = list(regions), list(keys)
+    stands = {name: proposal_of(connection, name).settings for name in _known(repository, meant)}
+    for key in dropped:
+        without = [name for name, settings in stands.items() if key not in settings]
+        if without and (meant or len(without) == len(stands)):
+            every = sorted({each for settings in stands.values() for each in settings})
+            to = without[0] if meant else "any region"
+            raise ConfigurationError(unknown(f"setting proposed to {to}", key, stands[to] if meant else every))
+    names = [name for name, settings in stands.items() if settings.keys() & set(dropped)]
     for name in names:
-        stands = proposal_of(connection, name).settings
         for key in dropped:
-            if key not in stands:
-                raise ConfigurationError(unknown(f"setting proposed to {name}", key, stands))
             _drop(connection, name, key)
         _next(connection, name)
     return _publish(connection, repository, names)

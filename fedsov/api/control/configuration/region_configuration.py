@@ -51,7 +51,7 @@ NOTE = "settings_proposal"
 """What a region's ledger calls the note of an answer to a proposal."""
 _OWNER = (
     "region.yaml of {region} lets no hub propose {key}; the owner sets it (`fedsov region set {region} {key}=VALUE`) "
-    "or list it (`fedsov region set {region} proposals=[{key}]`)"
+    "or lists it (`fedsov region set {region} proposals=[{key}]`), and then the hub proposes it again"
 )
 
 

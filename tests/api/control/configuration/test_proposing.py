@@ -220,6 +220,16 @@ def test_what_is_withdrawn_stands_proposed_no_more_and_stays_as_the_region_has_i
         withdraw(proposing.workspace.root, ["limits.rounds"], regions=["DE"])
 
 
+def test_a_withdrawal_that_names_no_region_is_for_those_to_which_the_setting_stands_proposed(
+    proposing: Proposing,
+) -> None:
+    proposing.propose("limits.rounds=40")
+    (withdrawn,) = configuration.withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
+    assert withdrawn.proposal.region == "DE" and not withdrawn.proposal.settings
+    with pytest.raises(ConfigurationError, match="setting proposed to any region"):
+        configuration.withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
+
+
 def test_a_new_law_comes_with_its_proposal_and_the_answer_says_what_it_decides_otherwise(
     proposing: Proposing, tmp_path: Path
 ) -> None:
