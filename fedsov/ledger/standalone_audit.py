@@ -213,6 +213,8 @@ def check_bundle(folder: Path, keys: dict[str, str]) -> Iterator[str]:
         yield f"{line}; countersigned by {', '.join(signers[name]) or 'nobody'}"
     for alarm in witnesses["alarms"]:
         yield f"ALARM: {alarm['sentence']}"
+    if untold := sorted(set(known) - set(keys)):
+        yield f"NOT COMPARED: the keys of {', '.join(untold)}; give each as you noted it: --key OWNER=HEX"
     alarms = len(witnesses["alarms"])
     yield f"OK: {len(places)} ledgers, {len(manifest['files'])} files, {alarms} open alarms; made {manifest['at']}"
 

@@ -90,9 +90,14 @@ class AuditStanding:
             *(each.sentence() for each in self.alarms),
             *(each.sentence() for each in self.ledgers),
             *(each.sentence() for each in pressing),
-            *([f"{later} more have a day after that; --json has them"] if later else []),
+            *([_later(later, is_more=bool(pressing))] if later else []),
             *self.to_do,
         ]
+
+
+def _later(count: int, *, is_more: bool) -> str:
+    first = f"{count} more" if is_more else f"nothing is due within 90 days; {count}"
+    return f"{first} {'is' if count == 1 else 'are'} due later: `fedsov audit status --json` lists them"
 
 
 def standing(root: Path, *, on: date, now: datetime | None = None) -> AuditStanding:

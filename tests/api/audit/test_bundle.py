@@ -72,6 +72,8 @@ def test_one_command_verifies_it_offline_and_tells_every_ledger_and_who_counters
     assert {line.partition(":")[0] for line in lines[:-1]} == {"hub", *NAMES} and lines[-1].startswith("OK: 4 ledgers")
     germany = next(line for line in lines if line.startswith("DE:"))
     assert all(f"{witness} at " in germany for witness in ("hub", "FR", "US"))
+    some = verified(whole.folder, "--key", f"hub={whole.keys['hub']}").stdout.splitlines()
+    assert some[-2].startswith("NOT COMPARED: the keys of DE, FR, US; give each as you noted it: --key OWNER=HEX")
     assert "fedsov.ledger" not in (whole.folder / "verify_audit.py").read_text().split('"""', 2)[2]
 
 
