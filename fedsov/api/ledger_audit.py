@@ -307,6 +307,15 @@ def is_refusal(body: Mapping[str, Any]) -> bool:
     return "refused_job" in note or "withheld" in note or note.get(NOTE, body).get("verdict", "permit") != "permit"
 
 
+def _noted(name: str, about: Any) -> str:
+    """A note's name, and of an act of a person what was done, by whom and why."""
+    if not isinstance(about, Mapping):
+        return name
+    done = " ".join(str(about[key]) for key in ("act", "number", "region") if about.get(key))
+    by, why = (about[key] if isinstance(about.get(key), str) else "" for key in ("by", "why"))
+    return f"{name}{f': {done}' if done else ''}{f' by {by}' if by else ''}{f': {why}' if why else ''}"
+
+
 def entry_line(entry: Mapping[str, Any]) -> str:
     """An entry in one line: when, who to whom, what, the verdict and its rules."""
     body = entry["body"]
@@ -315,7 +324,7 @@ def entry_line(entry: Mapping[str, Any]) -> str:
         asked = f"{opened['dataset']} for {opened['purpose'] or 'no purpose'}, {opened['principal']} by {opened['by']}"
         return f"{start} {NOTE} {asked}: {opened['verdict']} {opened['why']}".rstrip()
     if body["act"] == "note":
-        return f"{start} {', '.join(body['note'])}"
+        return f"{start} {', '.join(_noted(name, about) for name, about in body['note'].items())}"
     if body["act"] in ("approve", "withdraw"):
         return f"{start} {body['approval']} of review {body['review']} by {body['by']}: {body['why']}"
     origins = "+".join(body["origins"]) or "public"

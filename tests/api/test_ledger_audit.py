@@ -162,6 +162,10 @@ def test_verification_since_a_head_checks_one_ledger_from_there(place: Path) -> 
 def test_every_entry_has_a_line(place: Path) -> None:
     lines = [entry_line(entry) for entry in entries(place, None, None)]
     assert any("note heads" in line for line in lines)
+    about = {"act": "approved", "number": 3, "region": "DE", "by": "B. Person", "why": "tried on our rows"}
+    body = {"act": "note", "at": "2026-11-30", "note": {"rollout": about, "told": ["DE"]}}
+    line = entry_line({"owner": "hub", "seq": 1, "body": body})
+    assert line == "hub 1 2026-11-30 note rollout: approved 3 DE by B. Person: tried on our rows, told"
     assert LedgerFinding("DE", 0, None, "broken").sentence() == "DE: DOES NOT VERIFY: broken"
 
 
