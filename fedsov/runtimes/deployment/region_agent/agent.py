@@ -74,6 +74,7 @@ class RegionAgent:
         self.report_now = threading.Event()
         self._client, self._acts, self._tell, self._health = client, acts, ThrottledEvents(tell), health or Health()
         self._cut_off_since: datetime | None = datetime.now(UTC)
+        self._told_cut_off = ""
         self._seen: dict[str, int] = {}
         self._due = [0.0] * len(acts.repeated)
 
@@ -171,7 +172,9 @@ class RegionAgent:
             self._cut_off_since = self._cut_off_since or datetime.now(UTC)
             since = self._cut_off_since.isoformat(timespec="seconds")
             why = f"{problem}; the region goes on as it is, without the hub since {since}"
-            self._tell("cut off", why, since=since)
+            if why != self._told_cut_off:
+                self._told_cut_off = why
+                self._tell("cut off", why, since=since)
             self._health.tell(connected=False, waits_for=cut(f"the hub ({problem})"))
         else:
             self._not_done(problem, "it is tried again")

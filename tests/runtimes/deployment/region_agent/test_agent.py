@@ -175,6 +175,9 @@ def test_cut_off_it_says_since_when_and_finds_the_hub_again(tmp_path: Path) -> N
             since = agent.agent.cut_off_since
             assert since is not None
             assert "without the hub since " + since.isoformat(timespec="seconds") in agent.heard("cut off")[-1]
+            time.sleep(0.5)
+            heard = agent.heard("cut off")
+            assert len(heard) == len(set(heard)), "it is said once, however often the hub is tried"
             with serving(first.trial, first.database, port=address.port):
                 until(lambda: agent.health.state.connected)
                 assert agent.agent.cut_off_since is None
