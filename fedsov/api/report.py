@@ -171,7 +171,8 @@ def whereabouts(result: RunResult, overrides: Sequence[str] = ()) -> list[str]:
     ]
     here = any((root / "regions" / region.region).exists() for region in result.regions)
     hub_models = result.models.get("hub")
-    promotes = f"{program('python')} -m fedsov promote {result.plan_model} --why REASON {place}"
+    act = "promote" if result.plan_model.endswith((" 1", " VERSION")) else "rollout propose"
+    promotes = f"{program('python')} -m fedsov {act} {result.plan_model} --why REASON {place}"
     return [
         "Ledger heads (keep them elsewhere; they show later whether a ledger was rewritten):",
         *heads,

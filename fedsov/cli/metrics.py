@@ -35,9 +35,7 @@ class ShowMetricsArguments(Arguments):
     """Whose use, since when."""
 
     region: Annotated[str | None, typer.Option("--region", metavar="NAME", help="Only this region.")] = None
-    days: Annotated[
-        int, typer.Option("--days", metavar="N", help="Windows of the last N days (default 30).", parser=positive)
-    ] = 30
+    days: Annotated[int, typer.Option("--days", metavar="N", help="Windows of the last N days.", parser=positive)] = 30
 
 
 @command(app, examples=("fedsov metrics show", "fedsov metrics show --region DE --days 7 --json"))

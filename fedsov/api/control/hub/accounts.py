@@ -111,7 +111,8 @@ def password_in(file: Path | None) -> str:
     try:
         password = read_bounded(file, largest=4096).decode().rstrip("\r\n")
     except (OSError, TooLarge, UnicodeDecodeError) as problem:
-        raise ConfigurationError(f"the password's file {file} cannot be read: {type(problem).__name__}") from None
+        reason = getattr(problem, "strerror", None) or "it is no text of 4 KiB at most"
+        raise ConfigurationError(f"the password's file {file} cannot be read: {reason}") from None
     if not password:
         raise ConfigurationError(f"the password's file {file} is empty; write the password into it")
     return password
