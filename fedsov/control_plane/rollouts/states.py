@@ -295,8 +295,8 @@ def _check(rollout: Rollout, act: str, *states: str) -> None:
             f"{rollout.called} is {rollout.state}{because}, and cannot be {act}; "
             f"`fedsov rollout propose {rollout.model} {rollout.version}` begins another"
             if rollout.state not in OPEN
-            else f"{rollout.called} is {rollout.state}, and cannot be {act}: only one that is {' or '.join(states)} can; "
-            f"`fedsov rollout status {rollout.number}` says what is next"
+            else f"{rollout.called} is {rollout.state}, and cannot be {act}: only one that is {' or '.join(states)} "
+            f"can; `fedsov rollout status {rollout.number}` says what is next"
         )
 
 

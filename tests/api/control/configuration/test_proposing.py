@@ -224,10 +224,10 @@ def test_a_withdrawal_that_names_no_region_is_for_those_to_which_the_setting_sta
     proposing: Proposing,
 ) -> None:
     proposing.propose("limits.rounds=40")
-    (withdrawn,) = configuration.withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
+    (withdrawn,) = withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
     assert withdrawn.proposal.region == "DE" and not withdrawn.proposal.settings
     with pytest.raises(ConfigurationError, match="setting proposed to any region"):
-        configuration.withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
+        withdraw(proposing.workspace.root, ["limits.rounds"], **SAID)
 
 
 def test_a_new_law_comes_with_its_proposal_and_the_answer_says_what_it_decides_otherwise(
