@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, comma_list, positive, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, Why, comma_list, note, positive, print_json, print_line
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import ConfigurationError, LedgerBroken, counted
 
@@ -66,7 +66,7 @@ def add(arguments: AccountAddArguments) -> None:
     neither sees nor touches the others. Without --password-file or --subject a temporary password is printed once; it
     is good for 72 hours, and the person chooses another at the first sign-in. The hub's ledger notes the account.
     """
-    from fedsov.api.control.hub.accounts import hub_accounts, password_in
+    from fedsov.api.control.hub.accounts import hub_accounts, password_in, unknown_regions
     from fedsov.control_plane.people.accounts import PersonAccount
     from fedsov.control_plane.people.roles import roles_of
 
@@ -78,6 +78,8 @@ def add(arguments: AccountAddArguments) -> None:
             account, password=password_in(arguments.password), by=_by(arguments.by), why=arguments.why, now=time.time()
         )
         added = accounts.get(account.name)
+    for sentence in unknown_regions(arguments.workspace, added.regions):
+        note(sentence)
     if arguments.json:
         print_json({**added.to_json(), "password": temporary or None})
         return
@@ -136,7 +138,7 @@ class ChangeArguments(Arguments):
 )
 def change(arguments: ChangeArguments) -> None:
     """Gives an account other roles or regions, whole; the person has to sign in again."""
-    from fedsov.api.control.hub.accounts import hub_accounts
+    from fedsov.api.control.hub.accounts import hub_accounts, unknown_regions
     from fedsov.control_plane.people.roles import roles_of
 
     if arguments.every and arguments.regions:
@@ -153,6 +155,8 @@ def change(arguments: ChangeArguments) -> None:
             by=_by(arguments.by),
             why=arguments.why,
         )
+    for sentence in unknown_regions(arguments.workspace, after.regions):
+        note(sentence)
     _print(arguments, after.to_json(), after.in_words)
 
 

@@ -11,6 +11,7 @@ import pytest
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.people.accounts import Accounts, PersonAccount
 from fedsov.control_plane.people.roles import Role
+from fedsov.control_plane.repository.tables import REGIONS
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.party_file import HubAddress, PartyFile, write_party
 from tests.cli.world import Ended, call
@@ -55,6 +56,16 @@ def test_a_password_comes_from_a_file_and_is_printed_nowhere(run: Run, tmp_path:
     weak = run("reset", "anna", "--password-file", file)
     assert weak.code == 2 and "at least 12" in weak.line
     assert "cannot be read" in run("reset", "anna", "--password-file", tmp_path / "nowhere").line
+
+
+def test_an_account_for_a_region_that_is_none_of_the_hub_s_is_made_and_the_region_named(
+    run: Run, tmp_path: Path
+) -> None:
+    assert not run("add", "early", "--role=viewer", "--region=XX").err, "no region belongs to the hub yet"
+    with closing(open_database(tmp_path)) as database, database.changing() as connection:
+        connection.execute(REGIONS.insert().values(region="DE", verify_key="ab", drafted=0))
+    added = run("add", "dora", "--role=viewer", "--region=DEE")
+    assert added.code == 0 and "unknown region 'DEE'; did you mean DE?" in added.err
 
 
 def test_roles_and_regions_are_changed_whole_and_an_account_is_removed(run: Run, tmp_path: Path) -> None:

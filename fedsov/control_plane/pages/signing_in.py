@@ -48,7 +48,9 @@ def login(request: Request, name: Word, password: Word, onward: Word = "/") -> R
     take_attempt(site.database, name, address, now=site.now())
     account = site.accounts.checked(name, password, now=site.now())
     if account is None:
-        return _login_form(request, onward=onward, problem="Name or password is wrong. Try again.", status=401)
+        return _login_form(
+            request, onward=onward, name=name, problem="Name or password is wrong. Try again.", status=401
+        )
     forget_attempts(site.database, name, address)
     return signed_in(request, account, onward="/password" if account.is_temporary else onward, by="password")
 
@@ -112,14 +114,15 @@ def _with_session(answer: Response, token: str) -> Response:
     return answer
 
 
-def _login_form(request: Request, *, onward: str, problem: str = "", status: int = 200) -> Response:
+def _login_form(request: Request, *, onward: str, name: str = "", problem: str = "", status: int = 200) -> Response:
     """The form, for a browser that has a guest's cookie from now on; for somebody who is signed in, the way on."""
     if request.state.person is not None and not problem:
         return RedirectResponse(local_path(onward), status_code=303)
     token = guest_token(request) or new_token()
     request.cookies[GUEST_COOKIE] = token
     provider = site_of(request).provider
-    answer = render(request, "login.html", status=status, onward=local_path(onward), problem=problem, provider=provider)
+    shown = {"onward": local_path(onward), "name": name, "problem": problem, "provider": provider}
+    answer = render(request, "login.html", status=status, **shown)
     return as_guest(answer, token)
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from fedsov.control_plane.database.place import open_database
 from fedsov.control_plane.people.accounts import NOTE, Accounts, PersonAccount
 from fedsov.control_plane.people.openid import RETURN_PATH, OpenIdProvider
-from fedsov.errors import ConfigurationError, WorkspaceUnusable
+from fedsov.control_plane.repository.tables import verify_keys
+from fedsov.errors import ConfigurationError, WorkspaceUnusable, unknown
 from fedsov.ledger.ledger import Ledger
 from fedsov.storage.atomic_files import write_file
 from fedsov.storage.bounded_files import TooLarge, parsed_json, read_bounded
@@ -39,6 +40,17 @@ def hub_accounts(home: Path) -> Iterator[Accounts]:
     """The accounts of a hub's home. Raises ConfigurationError where it is none, LedgerBroken, WorkspaceUnusable."""
     with closing(_ledger(home)) as ledger, closing(open_database(home)) as database:
         yield Accounts(database, note=ledger.note)
+
+
+def unknown_regions(home: Path, names: Iterable[str]) -> list[str]:
+    """A sentence for each region that is none of the hub's; an account may be for one that joins later.
+
+    A hub to which no region belongs yet knows nothing of the kind.
+    """
+    with closing(open_database(home)) as database, database.reading() as connection:
+        enrolled = verify_keys(connection)
+    strangers = sorted({*names} - {*enrolled}) if enrolled else []
+    return [f"{unknown('region', name, enrolled)}; the account sees it once it joins" for name in strangers]
 
 
 def unnoted(home: Path, accounts: Iterable[PersonAccount]) -> dict[str, str]:

@@ -62,7 +62,7 @@ class OwnUse:
         what = f"told of its use until {_moment(self.until)}" if self.until else "has told nothing of its use so far"
         waits = f"; {counted(self.waiting, 'report')} not yet at the hub" if self.waiting else ""
         aside = f"; the hub refused {counted(self.set_aside, 'report')}, set aside in control/metrics"
-        every = f"windows of {self.settings.minutes} minutes, {self.settings.people} people or more a number"
+        every = f"windows of {counted(self.settings.minutes, 'minute')}, {self.settings.people} people or more a number"
         return f"{name} {what} ({every}){waits}{aside if self.set_aside else ''}"
 
     def to_json(self) -> dict[str, Any]:
