@@ -23,7 +23,13 @@ from fedsov.hub.region_errors import error_by_name
 from fedsov.keys.certificates import OPERATOR
 from fedsov.protocol.ingestion_report import IngestionReport
 from fedsov.runtimes.deployment.hub.jobs import DONE, STOPPED
-from fedsov.runtimes.deployment.hub_connection import Credentials, HubConnection, again, parse_address
+from fedsov.runtimes.deployment.hub_connection import (
+    Credentials,
+    HubConnection,
+    HubUnreachable,
+    again,
+    parse_address,
+)
 from fedsov.runtimes.deployment.paths import JOBS, REGIONS
 from fedsov.serialization import from_plain
 from fedsov.storage.deployment_folder import DeploymentFolder
@@ -40,7 +46,7 @@ def operator_connection(home: Path, hub: str | None = None) -> Iterator[HubConne
     Args:
         hub: its address as HOST:PORT; None for the one in the home's ``party.yaml``.
 
-    Raises ConfigurationError where this home has no certificate of an operator.
+    Raises ConfigurationError where this home has no certificate of an operator; HubUnreachable, with what starts it.
     """
     folder = DeploymentFolder(home)
     if not folder.party.exists():
@@ -56,7 +62,10 @@ def operator_connection(home: Path, hub: str | None = None) -> Iterator[HubConne
         )
     credentials = Credentials.of(folder) if party.role == OPERATOR else Credentials.of_operator(folder)
     with HubConnection(parse_address(hub) if hub else party.hub, credentials) as connection:
-        yield connection
+        try:
+            yield connection
+        except HubUnreachable as problem:
+            raise HubUnreachable(f"{problem}; `fedsov hub` starts it, or `fedsov up` in a trial") from None
 
 
 def train_at_hub(settings: Settings, *, progress: Progress) -> RunResult:
