@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_people_read_a_paragraph_for_each_version_and_a_line_for_each_region_her
     assert lines[0].startswith("FR m 1 (champion): 130 to 139 answered; 20 people or more within a window; 1 window")
     assert lines[1:3] == ["  answered: half in up to 5 ms, 99 % in up to 5 ms", "  scores: 0.3 to 1: 130 to 139"]
     assert lines[3] == "DE has told nothing of its use so far (windows of 60 minutes, 10 people or more a number)"
+
+
+def test_where_every_band_of_time_was_joined_nobody_is_told_how_fast_it_was(hub: Workspace) -> None:
+    begins, key = int(time.time()) // HOUR * HOUR - 3 * HOUR, Ed25519PrivateKey.generate()
+    document = UseReport("IT", begins, 60, 10, (replace(CELL, seconds=(0, 5)),)).to_bytes()
+    signed, verify = Signed("IT", document, key.sign(document)), key.public_key().public_bytes_raw().hex()
+    with closing(open_database(hub.root)) as database, database.changing() as connection:
+        take_use_report(connection, signed, verify, now=time.time())
+    lines = call("metrics", "show", "--region", "IT", "--workspace", hub.root).out.splitlines()
+    assert lines[1] == "  answered: too few people ask to tell how fast"
 
 
 def test_a_program_reads_the_same_and_one_region_alone(hub: Workspace) -> None:

@@ -42,12 +42,14 @@ def of_region(evaluation: Mapping[str, float], region: str) -> dict[str, float]:
 def evaluation_words(figures: Mapping[str, float]) -> str:
     """Figures for people; the gain over a model of the region alone with its 95 % interval.
 
-    >>> evaluation_words({"auc": 0.742, "gain": 0.01, "gain_se": 0.005})
+    Validation figures of other models of the run are left out; `to_json` has them.
+
+    >>> evaluation_words({"auc": 0.742, "gain": 0.01, "gain_se": 0.005, "public_model_validation_auc": 0.7})
     'auc 0.742, gain 0.01 (0.0002 to 0.0198)'
     """
     words = []
     for name, value in sorted(figures.items()):
-        if name == ERROR:
+        if name == ERROR or "_validation_" in name:
             continue
         interval = ""
         if name == GAIN and ERROR in figures:

@@ -62,7 +62,7 @@ class ClosedWindow:
     @property
     def sentence(self) -> str:
         """For whoever looks after the region."""
-        about = f"use from {_moment(self.window.begins)}, {self.window.seconds // 60} minutes"
+        about = f"use from {_moment(self.window.begins)}, {counted(self.window.seconds // 60, 'minute')}"
         if self.report is None:
             return f"{about}: nothing leaves: {self.why}"
         left_out = f"; {counted(self.left_out, 'group')} of too few people left out" if self.left_out else ""

@@ -27,7 +27,7 @@ from fedsov.control_plane.metrics.use_sums import sums
 from fedsov.control_plane.regions.directory import directory
 from fedsov.errors import ConfigurationError, FedsovError, counted, unknown
 from fedsov.ledger.ledger import Ledger
-from fedsov.protocol.use_report import DRIFT, OUTCOMES, Drift, score_words, seconds_words
+from fedsov.protocol.use_report import DRIFT, OUTCOMES, SECONDS, Drift, score_words, seconds_words
 from fedsov.region.admission import Place
 from fedsov.region.serving.use_settings import UseSettings
 from fedsov.storage.atomic_files import write_file
@@ -186,7 +186,9 @@ def _lines(total: Total) -> list[str]:
         f"more within a window; {counted(total.windows, 'window')} until {_moment(total.ends)}{noise}"
     ]
     speeds = [(name, band) for name, share in (("half", 0.5), ("99 %", 0.99)) if (band := total.seconds_of(share))]
-    if speeds:
+    if any(band == (0, len(SECONDS)) for _, band in speeds):
+        lines.append("  answered: too few people ask to tell how fast")
+    elif speeds:
         lines.append(f"  answered: {', '.join(f'{name} in {seconds_words(band)}' for name, band in speeds)}")
     if total.scores:
         bands = [f"{score_words(band)}: {count}" for band, count in total.scores.items()]
