@@ -33,7 +33,10 @@ def test_what_is_proposed_is_shown_beside_what_is_in_force(place: str) -> None:
     assert lines[0] == "DE: 2 settings proposed, the last in proposal 1; it has not answered yet"
     assert lines[1] == "  DE: limits.rounds: not told -> 40 (not answered yet)"
     answer(place, SettingsAnswer("DE", 1, in_force={"limits.rounds": "40"}, refused={"retention_days": "not listed"}))
-    assert call("config", "diff", "--region", "DE", place).out == "DE: retention_days: not told -> 9 (refused: not listed)\n"
+    assert (
+        call("config", "diff", "--region", "DE", place).out
+        == "DE: retention_days: not told -> 9 (refused: not listed)\n"
+    )
     told = call("config", "status", "--region", "DE", "--json", place).json["regions"][0]
     assert told["settings"]["limits.rounds"]["state"] == "in force"
     assert told["settings"]["retention_days"]["reason"] == "not listed"
