@@ -93,6 +93,14 @@ RegionName = Annotated[str, typer.Argument(metavar="NAME", help="The region, by 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who decides; the user of this machine if not given.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the ledger.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Ask the regions anew what they hold.")]
+ControllerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--controller",
+        metavar="FILE",
+        help="Who processes (Art. 30 GDPR; default: controller.yaml beside the register).",
+    ),
+]
 
 
 def key_of(setting: str) -> str:
@@ -178,6 +186,14 @@ def positive(text: str) -> int:
 def comma_list(text: str) -> tuple[str, ...]:
     """Words between commas."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+ServingRegions = Annotated[
+    Sequence[str] | None,
+    typer.Option(
+        "--region", metavar="A,B", help="The regions that are to serve it (default: all that may).", parser=comma_list
+    ),
+]
 
 
 def near_place(word: str) -> str | None:

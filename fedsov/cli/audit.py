@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, print_json, print_line, today
+from fedsov.cli.arguments import Arguments, ControllerFile, print_json, print_line, today
 from fedsov.cli.declaration import command, group_app
 from fedsov.errors import LedgerBroken, counted
 
@@ -52,14 +52,7 @@ class AuditExportArguments(Arguments):
     """Where to, and who processes."""
 
     to: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")]
-    controller: Annotated[
-        Path | None,
-        typer.Option(
-            "--controller",
-            metavar="FILE",
-            help="Who processes (Art. 30 GDPR; default: controller.yaml beside the register).",
-        ),
-    ] = None
+    controller: ControllerFile = None
 
 
 @command(app, examples=("fedsov audit export audit-2026",))

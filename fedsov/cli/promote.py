@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, comma_list, note, positive, print_json, print_line
+from fedsov.cli.arguments import Arguments, By, ServingRegions, Why, note, positive, print_json, print_line
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import ConfigurationError, CrossingRefused
 
@@ -37,15 +36,7 @@ class PromoteArguments(Arguments):
     version: Annotated[int, typer.Argument(metavar="VERSION", help="The number of its version.", parser=positive)]
     by: By = ""
     why: Why = ""
-    regions: Annotated[
-        Sequence[str] | None,
-        typer.Option(
-            "--region",
-            metavar="A,B",
-            help="The regions that are to serve it (default: all that may).",
-            parser=comma_list,
-        ),
-    ] = None
+    regions: ServingRegions = None
     canary: Annotated[
         float | None,
         typer.Option("--canary", metavar="SHARE", help="It answers this share of the requests alone.", parser=share),

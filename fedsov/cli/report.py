@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedsov.cli.arguments import Arguments, print_json, print_line, today
+from fedsov.cli.arguments import Arguments, ControllerFile, print_json, print_line, today
 from fedsov.cli.declaration import command, command_app
 from fedsov.errors import LedgerBroken
 
@@ -28,14 +28,7 @@ class ReportArguments(Arguments):
         Path | None,
         typer.Option("--evidence", metavar="FILE", help="The register: says what each document is, which expire soon."),
     ] = None
-    controller: Annotated[
-        Path | None,
-        typer.Option(
-            "--controller",
-            metavar="FILE",
-            help="Who processes (Art. 30 GDPR; default: controller.yaml beside the register).",
-        ),
-    ] = None
+    controller: ControllerFile = None
     files: Annotated[
         Path | None,
         typer.Option("--files", metavar="DIR", help="The documents' own files: names those changed or missing since."),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from fedsov.cli.arguments import Arguments, By, Why, comma_list, note, positive, print_shown
+from fedsov.cli.arguments import Arguments, By, ServingRegions, Why, note, positive, print_shown
 from fedsov.cli.declaration import command, group_app
 from fedsov.cli.promote import share
-
-if TYPE_CHECKING:
-    pass
 
 Number = Annotated[int, typer.Argument(metavar="N", help="The rollout's number.", parser=positive)]
 app = group_app(
@@ -36,15 +32,7 @@ class ProposeArguments(Arguments):
     version: Annotated[int, typer.Argument(metavar="VERSION", help="The number of its version.", parser=positive)]
     by: By = ""
     why: Why = ""
-    regions: Annotated[
-        Sequence[str] | None,
-        typer.Option(
-            "--region",
-            metavar="A,B",
-            help="The regions that are to serve it (default: all that may).",
-            parser=comma_list,
-        ),
-    ] = None
+    regions: ServingRegions = None
     canary: Annotated[
         str, typer.Option("--canary", metavar="REGION", help="Which serves it first (default: the first by name).")
     ] = ""

@@ -72,6 +72,7 @@ def test_every_command_takes_both_spellings_and_refuses_two_folders(path: tuple[
         "KIND": "haproxy",
         "MODEL": "m",
         "VERSION": "1",
+        "N": "1",
         "--region": "DE",
         "--url": "u",
         "--root": "r",
