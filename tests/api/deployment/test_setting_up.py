@@ -143,5 +143,5 @@ def test_an_authority_is_never_written_over_nor_read_by_others(deployment: Deplo
 def test_the_checklist_has_commands_with_the_regions_name(deployment: Deployment) -> None:
     text = (deployment.invitation("DE") / "CHECKLIST.md").read_text()
     assert "fedsov deploy join FOLDER --workspace HOME --fingerprint FINGERPRINT" in text
-    assert "package-DE.json" in text and "hub.example.org, port 9092" in text
+    assert "package-DE.json" in text and "hub.example.org, ports 9092 and 9093" in text
     assert json.loads((deployment.invitation("DE") / "invitation.json").read_text())["name"] == "DE"
