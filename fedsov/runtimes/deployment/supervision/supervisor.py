@@ -27,6 +27,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import IO
@@ -38,6 +39,8 @@ from fedsov.runtimes.deployment.supervision.log_lines import LogLines, log_entry
 from fedsov.runtimes.deployment.supervision.supervised import CAN_LEASH, DESCRIPTORS, leash
 
 LONGEST_LINE = 1 << 20
+THREADS = 2
+"""Of each process: what waits for its end, and what clears up after it. With fewer, an end would be seen by nobody."""
 SECONDS_TO_DRAIN = 1.0
 """How long output is read after its process ended, where another process still holds its pipe."""
 
@@ -117,9 +120,10 @@ def run(services: Sequence[Service], listener: HealthListener | None, *, plain: 
 
 
 async def _run(services: Sequence[Service], listener: HealthListener | None, plain: bool) -> None:
-    stop, healths = Stop(), [Health() for _ in services]
+    stop, healths, loop = Stop(), [Health() for _ in services], asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS * len(services)))
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.ask)
+        loop.add_signal_handler(number, stop.ask)
     async with AsyncExitStack() as opened:
         if listener is not None:
             first, lines = services[0], LogLines(services[0].party, plain=plain)

@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +11,7 @@ import pytest
 
 from fedsov.runtimes.deployment.supervision.last_words import LastWords
 from fedsov.runtimes.deployment.supervision.supervisor import Backoff, how_it_ended
-from tests.runtimes.deployment.a_supervisor import QUICK, a_supervisor, ends, is_running, written
+from tests.runtimes.deployment.a_supervisor import QUICK, ASupervisor, a_supervisor, ends, is_running, written
 
 SERVES = """
 import signal
@@ -66,6 +69,30 @@ def test_a_killed_process_is_started_again_and_its_counts_go_on(tmp_path):
         assert 'restarts_total{party="DE",role="region"} 1\n' in metrics
         assert 'messages_answered_total{party="DE",role="region"} 4\n' in metrics
         assert party.stop() == 0
+
+
+MANY = """
+import os
+from fedsov.runtimes.deployment.supervision.supervisor import Service, run
+more = min(32, (os.cpu_count() or 1) + 4) + 2  # than asyncio's own pool has threads
+run([Service(f"R{place}", "region", ["sleep", "100"]) for place in range(more)], None)
+"""
+
+
+def test_of_many_processes_each_is_started_again_that_was_killed():
+    process = subprocess.Popen([sys.executable, "-c", MANY], stderr=subprocess.PIPE, text=True)
+    party, late = ASupervisor(process), threading.Timer(30, process.kill)  # the log ends then, and with it the wait
+    late.start()
+    try:
+        last = [party.until("start") for _ in range(min(32, (os.cpu_count() or 1) + 4) + 2)][-1]
+        os.kill(last["fields"]["process"], signal.SIGKILL)
+        assert party.until("restart")["party"] == last["party"]
+        assert party.stop() == 0
+    finally:
+        late.cancel()
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 @pytest.mark.parametrize("is_frozen", [False, True])
