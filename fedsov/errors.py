@@ -90,6 +90,10 @@ class RepositoryRefused(FedsovError):
     exit_code = 6
 
 
+class RepositoryExpired(RepositoryRefused):
+    """What was signed was good until a moment that is over: nothing is wrong but that nobody signed since."""
+
+
 class CheckpointDamaged(FedsovError):
     exit_code = 6
 

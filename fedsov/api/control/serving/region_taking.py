@@ -18,7 +18,7 @@ from pathlib import Path
 from fedsov.api.control.repository.region_source import LARGEST, RegionReads
 from fedsov.api.control.serving.taken_lists import put_list
 from fedsov.api.inference.approval import approvals
-from fedsov.errors import FedsovError, RepositoryRefused
+from fedsov.errors import FedsovError, RepositoryExpired
 from fedsov.inference.approved import ApprovedVersion, check_file, read_approved
 from fedsov.inference.use.drift import REFERENCE
 from fedsov.region.admission import Place, open_region
@@ -78,10 +78,9 @@ class ListTaking:
             polled = source.poll()
         except OSError as problem:
             raise HubUnreachable(str(problem)) from None
-        except RepositoryRefused as error:
-            if "expired" in str(error):
-                fresh_until = source.last_fresh
-                self.stale_since = "" if fresh_until is None else fresh_until.isoformat(timespec="seconds")
+        except RepositoryExpired:
+            fresh_until = source.last_fresh
+            self.stale_since = "" if fresh_until is None else fresh_until.isoformat(timespec="seconds")
             raise
         self.stale_since = ""
         self._waiting = self._waiting if polled.content is None else polled.content

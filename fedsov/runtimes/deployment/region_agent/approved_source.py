@@ -26,7 +26,7 @@ from tuf.api import exceptions
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from fedsov.errors import RepositoryRefused
+from fedsov.errors import RepositoryExpired, RepositoryRefused
 from fedsov.protocol.role_drafts import approved_path
 from fedsov.storage.atomic_files import sha256_hex
 from fedsov.storage.bounded_files import parsed_json
@@ -156,7 +156,7 @@ class ApprovedSource:
 
     def _unchanged(self, polled: Polled) -> Polled:
         if self._now() >= polled.fresh_until:
-            raise RepositoryRefused(_expired_words(self._pins.region, polled.fresh_until))
+            raise RepositoryExpired(_expired_words(self._pins.region, polled.fresh_until))
         return polled
 
     def _refreshed(self, timestamp: bytes) -> Updater:
@@ -175,7 +175,7 @@ class ApprovedSource:
         try:
             updater.refresh()
         except exceptions.ExpiredMetadataError:
-            raise RepositoryRefused(_expired_words(self._pins.region, self.last_fresh)) from None
+            raise RepositoryExpired(_expired_words(self._pins.region, self.last_fresh)) from None
         finally:
             self._fetcher.timestamp = b""
         self._check_delegations()
@@ -301,7 +301,7 @@ def _refusals(region: str) -> Iterator[None]:
             raise problem.__cause__ from None
         raise OSError(str(problem)) from problem
     except exceptions.ExpiredMetadataError as problem:
-        raise RepositoryRefused(f"metadata of the hub's repository expired ({problem}); {_AGAIN}") from None
+        raise RepositoryExpired(f"metadata of the hub's repository expired ({problem}); {_AGAIN}") from None
     except (exceptions.RepositoryError, ValueError) as problem:
         raise RepositoryRefused(f"the hub's repository is not what was signed ({problem}); {_AGAIN}") from None
 
