@@ -95,6 +95,8 @@ def test_an_error_that_nobody_foresaw_is_told_by_its_kind_alone_and_ends_no_agen
             done.set()
             raise ValueError("Anna Schmidt, 43")
 
+    with world.database.changing() as connection:
+        announce(connection, APPROVED, "DE")
     with running(world, RegionActs(running=nothing, on_news={APPROVED: take})) as agent:
         until(lambda: agent.agent._seen.get(APPROVED))
     assert "ValueError" in agent.heard("not done")[0]
