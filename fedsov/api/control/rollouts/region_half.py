@@ -174,12 +174,12 @@ def _version(candidate: RolloutCandidate, files: Mapping[str, bytes], approver: 
 
 def _current(place: Place, own: RegionSettings, approver: Approver) -> tuple[ApprovedList, bytes]:
     """The list in force, and its text as both signed it (b"" of none); an empty one that follows it, to begin anew."""
+    noted = approvals.noted_list(place.ledger)
     if approver.anew:
-        return ApprovedList(own.region, approvals.counter_of(place.ledger)), b""
-    digest = approvals.noted_digest(place.ledger)
+        return ApprovedList(own.region, noted.counter), b""
     listed = approvals.in_force(place, own)
     path = ServingFolder(place.folder).approved
-    return listed, noted_content(path, digest, largest=LARGEST) if digest else b""
+    return listed, noted_content(path, noted.sha256, largest=LARGEST) if noted.sha256 else b""
 
 
 def _half(place: Place, own: RegionSettings, listed: ApprovedList) -> bytes:

@@ -34,14 +34,15 @@ def put_list(place: Place, own: RegionSettings, content: bytes) -> ApprovedList:
     if listed.region != own.region:
         raise ApprovalRefused(f"the list is one of {listed.region}, not of {own.region}")
     with hold_file(folder.approved_lock):
-        counter, digest = approvals.counter_of(place.ledger), sha256_hex(content)
-        if approvals.noted_digest(place.ledger) == digest:
+        noted, digest = approvals.noted_list(place.ledger), sha256_hex(content)
+        if noted.sha256 == digest:
             _finish(folder, content)
             return listed
-        if listed.counter <= counter:
+        if listed.counter <= noted.counter:
             raise ApprovalRefused(
-                f"list {listed.counter} of {own.region} is not newer than list {counter}, which its ledger noted: the "
-                "hub was put back from an older copy, or an older list was brought; it goes on serving what it serves"
+                f"list {listed.counter} of {own.region} is not newer than list {noted.counter}, which its ledger "
+                "noted: the hub was put back from an older copy, or an older list was brought; it goes on serving what "
+                "it serves"
             )
         note = {"region": own.region, "counter": listed.counter, "sha256": digest}
         note |= _about(place.ledger, listed.counter)

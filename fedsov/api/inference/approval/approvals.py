@@ -10,7 +10,7 @@ leaves the list that the region's ledger noted last, in its place or beside it (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fedsov.errors import ApprovalRefused, ConfigurationError
 from fedsov.inference.approved import NOTE as NOTE
@@ -37,16 +37,20 @@ def hub_key(own: RegionSettings) -> str:
     return key
 
 
-def counter_of(ledger: Ledger) -> int:
-    """The number of the list that a region's ledger noted last; 0 of none."""
-    noted = _noted(ledger)
-    return 0 if noted is None else int(noted["counter"])
+class NotedList(NamedTuple):
+    """The list that a region's ledger noted last: its number, 0 of none, and its SHA-256, "" of none."""
+
+    counter: int = 0
+    sha256: str = ""
 
 
-def noted_digest(ledger: Ledger) -> str:
-    """SHA-256 of the list that a region's ledger noted last; "" of none."""
-    noted = _noted(ledger)
-    return "" if noted is None else str(noted["sha256"])
+def noted_list(ledger: Ledger) -> NotedList:
+    """What a region's ledger says of the newest list. Raises LedgerBroken."""
+    notes = ledger.notes(NOTE)
+    if not notes:
+        return NotedList()
+    newest = notes[-1].body["note"][NOTE]
+    return NotedList(int(newest["counter"]), str(newest["sha256"]))
 
 
 def in_force(place: Place, own: RegionSettings) -> ApprovedList:
@@ -55,8 +59,8 @@ def in_force(place: Place, own: RegionSettings) -> ApprovedList:
     Raises ApprovalRefused for one that is gone, was edited, put back, or is not signed by both; ConfigurationError
     where the region pins no key of the hub.
     """
-    path, noted = ServingFolder(place.folder).approved, _noted(place.ledger)
-    if noted is None:
+    path, noted = ServingFolder(place.folder).approved, noted_list(place.ledger)
+    if not noted.sha256:
         if path.exists():
             raise ApprovalRefused(
                 f"the ledger of {own.region} never noted {path}: it was put there by hand; move it away, and approve "
@@ -64,15 +68,15 @@ def in_force(place: Place, own: RegionSettings) -> ApprovedList:
             )
         return ApprovedList(own.region)
     try:
-        content = noted_content(path, noted["sha256"], largest=LARGEST)
+        content = noted_content(path, noted.sha256, largest=LARGEST)
     except (OSError, TooLarge) as problem:
         why = getattr(problem, "strerror", None) or problem
         raise ApprovalRefused(
             f"{path}, which the ledger of {own.region} notes, cannot be read: {why}; restore your copy, or {_ANEW}"
         ) from None
-    if sha256_hex(content) != noted["sha256"]:
+    if sha256_hex(content) != noted.sha256:
         raise ApprovalRefused(
-            f"{path} is not list number {noted['counter']}, which the ledger of {own.region} noted last: it was edited "
+            f"{path} is not list number {noted.counter}, which the ledger of {own.region} noted last: it was edited "
             f"or put back; restore your copy, or {_ANEW}"
         )
     return read_approved(content, hub_key(own), place.ledger.key)
@@ -105,11 +109,6 @@ def check_hub(own: RegionSettings, hub: Ledger) -> None:
             f"region {own.region} pins the key {hub_key(own)[:12]}… for the hub, and this hub signs with "
             f"{hub.key[:12]}…; if the hub has a new key, `fedsov region set {own.region} keys.{hub.owner}={hub.key}`"
         )
-
-
-def _noted(ledger: Ledger) -> Mapping[str, Any] | None:
-    notes = [entry.body["note"][NOTE] for entry in ledger.notes(NOTE)]
-    return notes[-1] if notes else None
 
 
 _ANEW = "`fedsov promote MODEL VERSION --anew` begins a new list with that version alone"

@@ -123,7 +123,7 @@ def published_again(place: Place, own: RegionSettings, last: EndpointPlace | Non
     try:
         listed = approvals.in_force(place, own)
     except ApprovalRefused as error:  # whom it may serve is decided all the same
-        listed, refusal = ApprovedList(own.region, approvals.counter_of(place.ledger)), error
+        listed, refusal = ApprovedList(own.region, approvals.noted_list(place.ledger).counter), error
     try:
         published = _published(place, own, Listening.of(before), listed, before)
     except CrossingRefused:
